@@ -1,0 +1,209 @@
+"""``collected/<campaign>/<board>/<run>/`` as it lies on disk: which runs there are, and their bytes.
+
+A board wrote most of it, so nothing is taken for well-formed: links are not followed, only plain files are opened,
+sizes are limited, and a broken file is an answer, not an exception. A folder whose name starts with a dot is still
+being filled and does not exist yet.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.errors import CannotRead
+
+JSON_LIMIT_BYTES = 2**20  # facts of a board are 10 KiB
+LOG_LIMIT_BYTES = 64 * 2**20  # a 1000-token answer is 5 KiB; of a longer log the two ends are read
+TEXT_LIMIT = 4096  # characters of one field
+INT_LIMIT = 2**63  # a number beyond it is no count of anything
+
+LOGS = ("stdout.log", "stderr.log", "dmesg.log")
+_CUT = b"\n[rkfleet: the middle of this log was not read]\n"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A JSON object of unknown quality. A field that is missing or of another type is None."""
+
+    fields: Mapping[str, Any]
+
+    def get(self, path: str) -> Any:
+        """The value at a dotted ``path``, or None."""
+        value: Any = self.fields
+        for key in path.split("."):
+            if not isinstance(value, Mapping):
+                return None
+            value = value.get(key)
+        return value
+
+    def text(self, path: str) -> str | None:
+        """A string, cut to ``TEXT_LIMIT``; an empty one is None."""
+        value = self.get(path)
+        return value[:TEXT_LIMIT] if isinstance(value, str) and value else None
+
+    def whole(self, path: str) -> int | None:
+        """A whole number. ``true`` is none, and neither is 3.5."""
+        value = self.get(path)
+        return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < INT_LIMIT else None
+
+    def number(self, path: str) -> float | None:
+        """A finite number."""
+        value = self.get(path)
+        if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) >= INT_LIMIT:
+            return None
+        return float(value) if math.isfinite(value) else None
+
+    def flag(self, path: str) -> bool | None:
+        """``true`` or ``false``, nothing that merely looks like it."""
+        value = self.get(path)
+        return value if isinstance(value, bool) else None
+
+    def texts(self, path: str, key: str) -> tuple[str, ...]:
+        """The strings under ``key`` in a list of objects at ``path``: each once, sorted."""
+        items = self.get(path)
+        found = {Record(item).text(key) for item in items if isinstance(item, Mapping)} if isinstance(items, list) else ()
+        return tuple(sorted(text for text in found if text is not None))
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """There is something by that name, and it is no JSON object; ``why`` says what is the matter."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """One run's folder. The three names are the folders' own, not what a file in them claims."""
+
+    campaign: str
+    board: str
+    run: str
+    folder: Path
+    collected: Path
+
+    def path(self, name: str) -> Path:
+        """Where the file of that name lies, if it does."""
+        return self.folder / name
+
+    def read(self, name: str, limit_bytes: int = LOG_LIMIT_BYTES) -> bytes | None:
+        """The bytes of a plain file, None when there is no such file.
+
+        Of a file above the limit the whole lines at its two ends: the banner is at the start and the table at the end.
+        """
+        opened = _open(self.path(name))
+        if opened is None:
+            return None
+        with opened as file:
+            size = os.fstat(file.fileno()).st_size
+            head = file.read(limit_bytes if size <= limit_bytes else limit_bytes // 2)
+            if size <= limit_bytes:
+                return head
+            file.seek(size - limit_bytes // 2)
+            tail = file.read(limit_bytes // 2)
+        # A line that was cut could look like a shorter number: drop both halves of it.
+        return head[: head.rfind(b"\n") + 1] + _CUT + tail[tail.find(b"\n") + 1 :]
+
+    def record(self, name: str) -> Record | Unreadable | None:
+        """A JSON file as a record; None when there is no such file."""
+        opened = _open(self.path(name))
+        if opened is None:
+            return Unreadable("is no plain file") if os.path.lexists(self.path(name)) else None
+        with opened as file:
+            data = file.read(JSON_LIMIT_BYTES + 1)
+        if len(data) > JSON_LIMIT_BYTES:
+            return Unreadable(f"is larger than {JSON_LIMIT_BYTES // 2**20} MiB")
+        try:
+            value = json.loads(data.decode(errors="replace"), parse_constant=lambda _: None)
+        except (ValueError, RecursionError) as error:
+            return Unreadable(f"is no JSON: {error}")
+        return Record(value) if isinstance(value, dict) else Unreadable("is no JSON object")
+
+    def changed(self) -> tuple[str, ...]:
+        """Files that are not, or no longer, what ``manifest.json`` says; without a manifest nothing is known."""
+        manifest = self.record("manifest.json")
+        if manifest is None:
+            return ()
+        listed = None if isinstance(manifest, Unreadable) else manifest.get("files")
+        if not isinstance(listed, Mapping):
+            return ("manifest.json",)
+        return tuple(
+            sorted(
+                str(name)
+                for name, entry in listed.items()
+                if not isinstance(entry, Mapping) or entry.get("sha256") != self._sha256(str(name))
+            )
+        )
+
+    def _sha256(self, name: str) -> str | None:
+        opened = None if Path(name).name != name or "\0" in name else _open(self.path(name))
+        if opened is None:
+            return None
+        with opened as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def vmhwm_bytes(self) -> int | None:
+        """The highest VmHWM in ``telemetry.csv``; its columns are known by their header."""
+        data = self.read("telemetry.csv")
+        if data is None:
+            return None
+        seen: list[int] = []
+        column: int | None = None
+        try:
+            for row in csv.reader(io.StringIO(data.decode("ascii", errors="replace").replace("\0", ""), newline="")):
+                if column is None:
+                    if "vmhwm_bytes" not in row:
+                        return None
+                    column = row.index("vmhwm_bytes")
+                elif column < len(row) and row[column].isascii() and row[column].isdigit() and len(row[column]) < 19:
+                    seen.append(int(row[column]))
+        except csv.Error:  # a field of more than 128 KiB, no sample of ours
+            pass
+        return max(seen, default=None)
+
+
+def find_runs(collected: Path) -> tuple[RunFiles, ...]:
+    """All runs under ``collected``, by campaign, board and run. No folder at all is no runs.
+
+    Raises CannotRead when ``collected`` is something else than a folder, or closed to us.
+    """
+    if not os.path.lexists(collected):
+        return ()
+    if not collected.is_dir():
+        raise CannotRead("is no folder", file=str(collected))
+    return tuple(
+        RunFiles(campaign.name, board.name, run.name, run, collected)
+        for campaign in _folders(collected)
+        for board in _folders(campaign)
+        for run in _folders(board)
+    )
+
+
+def _folders(parent: Path) -> list[Path]:
+    try:
+        with os.scandir(parent) as entries:
+            names = [e.name for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)]
+    except OSError as error:
+        raise CannotRead(error.strerror or str(error), file=str(parent)) from error
+    return [parent / name for name in sorted(names)]
+
+
+def _open(path: Path) -> io.BufferedReader | None:
+    """A plain file for reading, or None: no link is followed, no pipe is waited on."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
+    return os.fdopen(handle, "rb")

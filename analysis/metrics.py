@@ -1,0 +1,189 @@
+"""Every number of a run, declared once: headings, units, rounding, direction and glossary come from here.
+
+Stored are bytes, milliseconds and tok/s, as in the names. ``scale`` stored units make one ``unit`` as it is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+GIB = 2**30
+Better = Literal["up", "down", "neither"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that a run can have. ``digits`` is how many decimals are shown, and so all that is claimed."""
+
+    name: str
+    title: str
+    unit: str
+    better: Better
+    digits: int
+    means: str
+    scale: int = 1
+
+    @property
+    def heading(self) -> str:
+        """The column's heading with its unit."""
+        return f"{self.title} ({self.unit})"
+
+    def shown(self, value: float | None) -> float | None:
+        """``value`` in the shown unit, rounded; None stays None, for what is not in the log is never 0."""
+        if value is None:
+            return None
+        rounded = round(value / self.scale, self.digits)
+        return int(rounded) if self.digits == 0 else rounded
+
+    def text(self, value: float | None) -> str:
+        """``value`` for a reader; empty when there is none."""
+        shown = self.shown(value)
+        return "" if shown is None else f"{shown:.{self.digits}f}"
+
+    @property
+    def number_format(self) -> str:
+        """The same rounding as a worksheet's number format."""
+        return "0" if self.digits == 0 else "0." + "0" * self.digits
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "ttft_ms",
+        "TTFT",
+        "ms",
+        "down",
+        1,
+        "time to first token, the runtime's own: total time of the Prefill row, which makes the first token too. "
+        "Without model load, tokenising and the way to the terminal; it is not wall time. Text runs only.",
+    ),
+    Metric(
+        "prefill_tps",
+        "prefill",
+        "tok/s",
+        "up",
+        2,
+        "prompt tokens / prefill time, from the runtime's Prefill row",
+    ),
+    Metric(
+        "prefill_tokens",
+        "prefill tokens",
+        "tokens",
+        "neither",
+        0,
+        "tokens of the prompt with the chat template round it; fewer than expected means a cache answered",
+    ),
+    Metric(
+        "generate_tps",
+        "generate",
+        "tok/s",
+        "up",
+        2,
+        "generated tokens / generate time, from the runtime's Generate row; the first token is in Prefill",
+    ),
+    Metric(
+        "generate_tokens",
+        "generate tokens",
+        "tokens",
+        "neither",
+        0,
+        "tokens of the answer after the first; one less than the limit when the limit cut the answer",
+    ),
+    Metric("init_ms", "init", "ms", "down", 1, "the runtime's own model init time, of the first turn of a process"),
+    Metric(
+        "peak_memory_bytes",
+        "peak memory",
+        "GiB",
+        "down",
+        2,
+        "the runtime's peak memory: the process' VmHWM, weights and vision encoder included. What the runtime calls "
+        "GB is GiB. Not what the whole machine used.",
+        scale=GIB,
+    ),
+    Metric(
+        "vmhwm_bytes",
+        "VmHWM",
+        "GiB",
+        "down",
+        2,
+        "highest VmHWM of the demo's process that was sampled on the board, about once a second; a second witness "
+        "for peak memory",
+        scale=GIB,
+    ),
+    Metric("duration_s", "duration", "s", "neither", 1, "wall time of the whole run on the board, model load included"),
+)
+
+BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+@dataclass(frozen=True)
+class Label:
+    """A column that is no metric: what a row is about, where its number is from, what became of it."""
+
+    name: str
+    title: str
+    means: str
+
+    @property
+    def heading(self) -> str:
+        """The column's heading; a label has no unit."""
+        return self.title
+
+
+_ORIGIN = (
+    "where the numbers come from: measured (a real board), simulated (a virtual board: says nothing about any real "
+    "one), unknown (the evidence does not say). They never share a statistic."
+)
+
+RUN_LABELS: tuple[Label, ...] = (
+    Label("campaign", "campaign", "all runs of one invocation"),
+    Label("board", "board", "name in the inventory"),
+    Label("run", "run", "one process on one board; sorts in the order of execution"),
+    Label("origin", "origin", _ORIGIN),
+    Label("model", "model", "name in the catalogue"),
+    Label("npu_cores", "cores planned", "NPU cores that the artifact was chosen for"),
+    Label("npu_core_num", "cores in banner", "NPU cores that the runtime admits; this is the truth"),
+    Label("prompt_set", "prompt set", "file the prompt is from"),
+    Label("prompt_id", "prompt", "prompt within its set"),
+    Label("max_new_tokens", "max new tokens", "limit of the answer that was asked for"),
+    Label("max_context_len", "context tokens", "context length that was asked for"),
+    Label("repeat", "repeat", "counts from 0 within a cell"),
+    Label("warmup", "warm-up", "yes: the first, cold run of a cell; in no statistic"),
+    Label(
+        "outcome",
+        "outcome",
+        "ok, tainted, failed, oom, timeout, rebooted, lost, cancelled, unreachable or skipped; only ok runs enter a "
+        "statistic",
+    ),
+    Label("reason", "reason", "why the outcome is not ok"),
+    Label("advice", "advice", "what to try next"),
+    Label("runtime", "runtime", "RKLLM runtime version, from the banner"),
+    Label("driver", "driver", "rknpu driver version, from the banner, else from the board's facts"),
+    Label("toolkit", "toolkit", "version of the toolkit that made the artifact, from the banner"),
+    Label("dtype", "dtype", "quantisation, from the banner"),
+    Label("artifact", "artifact", "model file"),
+    Label("artifact_sha256", "artifact sha256", "of the model file, as planned"),
+    Label("created_utc", "created (UTC)", "when the run was planned, ISO 8601, workstation's clock"),
+    Label("tool", "rkfleet", "version of rkfleet that planned the run"),
+    Label("log", "log", "the run's standard output, relative to the project"),
+)
+
+CELL_LABELS: tuple[Label, ...] = (
+    Label("board", "board", "name in the inventory"),
+    Label("model", "model", "name in the catalogue"),
+    Label("npu_cores", "cores", "NPU cores that the artifact was chosen for"),
+    Label("workload", "workload", "prompt, new tokens at most, context tokens"),
+    Label("origin", "origin", _ORIGIN),
+    Label("outcome", "outcome", "what became of the cell's runs; warm-ups count only when they are not ok"),
+    Label("n", "n", "ok runs that are no warm-up: what the medians are of"),
+    Label("runtimes", "runtimes", "RKLLM runtime versions of these runs; two of them in one cell are a warning"),
+    Label("drivers", "drivers", "rknpu driver versions of these runs"),
+    Label("artifacts", "artifacts", "first 12 digits of the sha256 of each model file behind these runs"),
+    Label("campaigns", "campaigns", "how many campaigns the runs are from"),
+    Label("reasons", "reasons", "why runs are not ok"),
+)
+
+# What the table on the screen shows; all of them are in the spreadsheets.
+TABLE_METRICS: tuple[Metric, ...] = tuple(
+    BY_NAME[name] for name in ("ttft_ms", "prefill_tps", "generate_tps", "peak_memory_bytes")
+)

@@ -1,0 +1,133 @@
+"""What became of one run? One pure function of how it ended and what its logs say; no files, no clock.
+
+The board's ``end.json`` is the first witness, the logs refine it: exit code 0 with a complete table is ``ok`` only
+when nothing in the logs refutes the numbers. Where there is no ``end.json`` the workstation's ``outcome.json`` speaks.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+ENOMEM = 12  # errno of a failed NPU allocation: no RAM. 14 is an address space or driver matter, 24 a limit on files
+
+
+class Outcome(enum.StrEnum):
+    """How a run ended. Only ``ok`` runs enter a statistic."""
+
+    OK = "ok"  # ended by itself with 0, and nothing refutes its numbers
+    TAINTED = "tainted"  # ended with 0, and its numbers or conditions are refuted
+    FAILED = "failed"  # the program or our evidence of it is broken
+    OOM = "oom"  # it needed more memory than there was
+    TIMEOUT = "timeout"  # it was stopped at its time limit
+    REBOOTED = "rebooted"  # the board started anew while it ran
+    LOST = "lost"  # it is gone without a word
+    CANCELLED = "cancelled"  # a person stopped it
+    UNREACHABLE = "unreachable"  # the board did not answer, so it was never started
+    SKIPPED = "skipped"  # not tried, for a reason that was computed
+
+
+ADVICE = {
+    Outcome.OOM: "a smaller model or context, or a board with more RAM",
+    Outcome.TIMEOUT: "look at the end of its stdout.log, then a longer limit or fewer new tokens",
+    Outcome.REBOOTED: "check power supply and cooling of the board, then run it again",
+    Outcome.LOST: "run it again; if it is lost again, look at the kernel's log on the board",
+    Outcome.UNREACHABLE: "invoke boards",
+}
+
+_OOM_CLASSES = frozenset({"oom_kill", "oom_task_table"})
+
+
+@dataclass(frozen=True)
+class End:
+    """``end.json``. ``result`` is a word of systemd's SERVICE_RESULT, or ``cancelled``."""
+
+    result: str | None
+    exit_code: int | None = None
+    signal: int | None = None
+    duration_s: float | None = None
+    limit_s: float | None = None
+    boot_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Logs:
+    """What the parser found in the logs of one run, as far as it bears on the outcome.
+
+    ``failure`` is the class of the root cause and ``means`` says it in words; ``refuted`` holds a sentence for each
+    reason not to believe the numbers.
+    """
+
+    has_table: bool = False
+    failure: str | None = None
+    means: str | None = None
+    advice: str | None = None
+    errno: int | None = None
+    refuted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The outcome with its reason, which only ``ok`` can do without, and the next thing to try."""
+
+    outcome: Outcome
+    reason: str | None = None
+    advice: str | None = None
+
+
+def judge(
+    *, end: End | None, logs: Logs, start_boot_id: str | None = None, told: Judgement | None = None
+) -> Judgement:
+    """The outcome of one run. ``told`` is what the workstation recorded of a run without an end."""
+    if end is None:
+        return told or _why(Outcome.LOST, "there is no end.json: the run never said how it ended")
+    if start_boot_id and end.boot_id and start_boot_id != end.boot_id:
+        return _why(Outcome.REBOOTED, "start.json and end.json are of two boots of the board")
+    if end.result == "cancelled":
+        return _why(Outcome.CANCELLED, f"cancelled{_after(end)}")
+    ended_well = end.result == "success" and end.exit_code in (0, None)
+    if not ended_well and (end.result == "oom-kill" or _out_of_memory(logs)):
+        return _why(Outcome.OOM, logs.means or "killed by the kernel: out of memory", logs.advice)
+    if end.result == "timeout":
+        limit = f" of {end.limit_s:g} s" if end.limit_s is not None else ""
+        return _why(Outcome.TIMEOUT, f"stopped at its time limit{limit}" + _cause(logs), logs.advice)
+    if not ended_well:
+        return _why(Outcome.FAILED, _exit(end) + _cause(logs), logs.advice)
+    if not logs.has_table:
+        if _out_of_memory(logs):  # old demos end with 0 after a failed allocation
+            return _why(Outcome.OOM, logs.means or "out of memory", logs.advice)
+        return _why(Outcome.FAILED, "exit code 0 without a performance table" + _cause(logs), logs.advice)
+    refuted = list(logs.refuted)
+    if logs.failure and not refuted:
+        refuted.append(_name(logs))
+    if refuted:
+        return _why(Outcome.TAINTED, "; ".join(refuted), logs.advice)
+    return Judgement(Outcome.OK)
+
+
+def _why(outcome: Outcome, reason: str, advice: str | None = None) -> Judgement:
+    return Judgement(outcome, reason, advice or ADVICE.get(outcome))
+
+
+def _out_of_memory(logs: Logs) -> bool:
+    return logs.failure in _OOM_CLASSES or (logs.failure == "npu_malloc" and logs.errno == ENOMEM)
+
+
+def _name(logs: Logs) -> str:
+    return f"{logs.failure}: {logs.means}" if logs.means else str(logs.failure)
+
+
+def _cause(logs: Logs) -> str:
+    return f"; {_name(logs)}" if logs.failure else ""
+
+
+def _after(end: End) -> str:
+    return f" after {end.duration_s:.0f} s" if end.duration_s is not None else ""
+
+
+def _exit(end: End) -> str:
+    if end.signal is not None:
+        return f"ended by signal {end.signal}"
+    if end.exit_code is not None:
+        return f"exit code {end.exit_code}"
+    return f"result {end.result!r} without an exit code" if end.result else "end.json does not say how it ended"
