@@ -1,0 +1,32 @@
+# make demo   Qwen3-0.6B on two virtual boards at 1, 2 and 3 NPU cores: logs, table, spreadsheet
+# make test   every check there is; sets itself up from a fresh clone
+.PHONY: demo test lint types shell-lint unit benchmark clean
+BIN := .venv/bin
+
+demo:
+	@sh dev/setup.sh run
+	@$(BIN)/invoke demo
+
+test:
+	@sh dev/setup.sh test
+	@$(MAKE) --no-print-directory lint types shell-lint unit
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+shell-lint:
+	$(BIN)/shellcheck -x -s sh -o check-set-e-suppressed,add-default-case board_scripts/*.sh dev/*.sh
+
+unit:
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+benchmark:
+	@sh dev/setup.sh benchmark
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .virtual .pytest_cache .mypy_cache .ruff_cache .hypothesis

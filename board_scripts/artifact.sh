@@ -1,0 +1,82 @@
+#!/bin/sh
+# artifact.sh - where a model file is on this board, and how one gets here.
+#   artifact.sh find RECORDS PATH...            the first PATH that is a file: {"path", "size_bytes", "sha256"}; or {"path": null}
+#   artifact.sh receive RECORDS PATH SHA256 BYTES   stdin becomes PATH when it has this length and sha256
+# A file's sha256 is computed once and kept in RECORDS beside its size, mtime and inode; a file that changed is read anew.
+# Exit: 0 done, 2 usage, 65 the bytes are not those that were announced, 73 no space or no rights; nothing half stays behind.
+set -eu
+LC_ALL=C; export LC_ALL
+. "${0%/*}/lib.sh"                                   # die, json_str
+
+# The record of a path has a name without slashes: the sha256 of the path itself.
+record_of() { printf '%s/%s' "$1" "$(printf '%s' "$2" | sha256sum | cut -c1-32)"; }
+identity() { stat -L -c '%s %Y %i' -- "$1"; }
+
+remember() {                                         # RECORDS PATH SHA256
+    # Only a memo: when it can not be written, the file is simply read again next time.
+    mkdir -p -- "$1" 2>/dev/null || return 0
+    remember_to=$(record_of "$1" "$2")
+    { printf '%s %s\n' "$(identity "$2")" "$3" >"$remember_to.$$" && mv -f -- "$remember_to.$$" "$remember_to"; } 2>/dev/null ||
+        rm -f -- "$remember_to.$$" 2>/dev/null || :
+}
+
+sha256_of() {                                        # RECORDS PATH
+    sha256_record=$(record_of "$1" "$2")
+    if [ -r "$sha256_record" ]; then
+        read -r sha256_line <"$sha256_record" || :
+        if [ "${sha256_line% *}" = "$(identity "$2")" ]; then
+            printf '%s' "${sha256_line##* }"
+            return 0
+        fi
+    fi
+    sha256_new=$(sha256sum -- "$2") || return 1
+    sha256_new=${sha256_new#\\}                      # sha256sum marks names with a backslash or newline so
+    sha256_new=${sha256_new%% *}
+    remember "$1" "$2" "$sha256_new"
+    printf '%s' "$sha256_new"
+}
+
+find_one() {                                         # RECORDS PATH...
+    find_records=$1
+    shift
+    for find_path in "$@"; do
+        [ -f "$find_path" ] || continue
+        find_sha256=$(sha256_of "$find_records" "$find_path") || die 73 "can not read $find_path"
+        printf '{"path": %s, "size_bytes": %s, "sha256": "%s"}\n' \
+            "$(printf '%s' "$find_path" | json_str)" "$(stat -L -c %s -- "$find_path")" "$find_sha256"
+        return 0
+    done
+    printf '{"path": null}\n'
+}
+
+receive() {                                          # RECORDS PATH SHA256 BYTES
+    receive_part=$2.$3.part
+    trap 'rm -f -- "$receive_part"' 0
+    trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
+    mkdir -p -- "${2%/*}" 2>/dev/null || die 73 "can not create ${2%/*}"
+    receive_free=$(df -Pk -- "${2%/*}" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }')
+    [ "$receive_free" -ge "$4" ] || die 73 "no space: $4 bytes do not fit, ${2%/*} has $receive_free bytes free"
+    dd of="$receive_part" bs=1048576 conv=fsync 2>/dev/null || die 73 "can not write $receive_part: no space or no rights"
+    receive_bytes=$(stat -c %s -- "$receive_part")
+    [ "$receive_bytes" = "$4" ] || die 65 "$2: $receive_bytes of $4 bytes arrived"
+    receive_sha256=$(sha256sum <"$receive_part")
+    [ "${receive_sha256%% *}" = "$3" ] || die 65 "$2: arrived with sha256 ${receive_sha256%% *}, not $3"
+    mv -f -- "$receive_part" "$2"
+    remember "$1" "$2" "$3"
+    printf '{"path": %s, "size_bytes": %s, "sha256": "%s"}\n' "$(printf '%s' "$2" | json_str)" "$4" "$3"
+}
+
+main() {
+    [ $# -ge 3 ] || die 2 "usage: artifact.sh find RECORDS PATH... | receive RECORDS PATH SHA256 BYTES"
+    main_verb=$1
+    shift
+    case $main_verb in
+        find) find_one "$@" ;;
+        receive)
+            [ $# -eq 4 ] || die 2 "usage: artifact.sh receive RECORDS PATH SHA256 BYTES"
+            receive "$@"
+            ;;
+        *) die 2 "unknown verb $main_verb" ;;
+    esac
+}
+main "$@"

@@ -1,0 +1,73 @@
+"""Bring here whatever lies on the boards and is not here yet. Twice changes nothing.
+
+A run belongs to the board that has it; which workstation started it does not matter. What still runs is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet import defaults, evidence, job
+from fleet.connection import Board
+from fleet.deadline import Deadline
+from fleet.errors import FleetError
+from fleet.inventory import BoardEntry
+from fleet.pool import on_each
+from fleet.scripts import prepare
+
+
+@dataclass(frozen=True)
+class Collected:
+    """One board's answer: what was pulled now, what was here before, what still runs, what could not be pulled."""
+
+    board: str
+    pulled: tuple[Path, ...] = ()
+    here: int = 0
+    running: tuple[str, ...] = ()
+    errors: tuple[FleetError, ...] = ()
+
+
+def collect(
+    boards: tuple[BoardEntry, ...],
+    collected: Path,
+    connect: Callable[[BoardEntry], Board],
+    pulled: Callable[[str, Path], object] = lambda _board, _folder: None,
+) -> tuple[Collected, ...]:
+    """Pull and verify every ended run of these boards that is not in ``collected``. Raises NoSpace before it begins."""
+    evidence.check_space(collected)
+
+    def one(entry: BoardEntry) -> Collected:
+        with connect(entry) as board:
+            return _collect_board(board, entry, collected, pulled)
+
+    answers = on_each(boards, one)
+    return tuple(
+        Collected(entry.name, errors=(answer,)) if isinstance(answer, FleetError) else answer
+        for entry, answer in zip(boards, answers, strict=True)
+    )
+
+
+def _collect_board(
+    board: Board, entry: BoardEntry, collected: Path, pulled: Callable[[str, Path], object]
+) -> Collected:
+    store = prepare(board, entry.paths.store, Deadline.after(defaults.PREPARE_S))
+    new: list[Path] = []
+    running: list[str] = []
+    errors: list[FleetError] = []
+    here = 0
+    for campaign, run, state in job.list_runs(board, store, Deadline.after(defaults.COMMAND_S)):
+        try:
+            if evidence.final_folder(collected, campaign, entry.name, run).exists():
+                here += 1
+            elif job.is_over(state):
+                with evidence.RunFolder(collected, campaign, entry.name, run) as folder:
+                    deadline = Deadline.after(defaults.PULL_S)
+                    new.append(job.keep(folder, job.wait(board, store, campaign, run, folder, deadline=deadline)))
+                pulled(entry.name, new[-1])
+            else:
+                running.append(f"{campaign}/{run}")
+        except FleetError as error:  # one run that can not be pulled does not keep the others away
+            errors.append(error)
+    return Collected(entry.name, tuple(new), here, tuple(running), tuple(errors))

@@ -1,0 +1,61 @@
+"""What a board is and how it stands now: one script by standard input, one round trip, one JSON object.
+
+Nothing has to be on the board for it. ``clock_offset_s`` is added here: the board's wall clock minus ours, good to
+the round trip; a board is never judged by it, but a reader of its journal needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from fleet import defaults
+from fleet.connection import Board
+from fleet.deadline import Deadline
+from fleet.errors import BoardError
+from fleet.scripts import SOURCE
+
+Facts = dict[str, Any]
+
+
+def read_facts(board: Board, deadline: Deadline, *, disks: Sequence[str] = (), libraries: Sequence[str] = ()) -> Facts:
+    """Read the facts of ``board_scripts/facts.sh``; its header lists the keys.
+
+    ``disks`` and ``libraries`` are paths on the board: whose free space, and where to look for the runtimes.
+    Raises BoardError when the board answers something that is no JSON object.
+    """
+    argv = ["sh", "-s", "--"]
+    for disk in disks:
+        argv += ["--disk", disk]
+    for library in libraries:
+        argv += ["--lib", library]
+    before_s = time.time()
+    answer = board.run(
+        argv,
+        stdin=_script(),
+        deadline=deadline.cap(defaults.FACTS_S),
+        max_bytes=2**20,
+        doing="read the facts",
+    )
+    after_s = time.time()
+    try:
+        facts = json.loads(answer.stdout)
+        if not isinstance(facts, dict):
+            raise ValueError("not an object")
+    except (ValueError, RecursionError) as error:
+        said = (answer.stderr or answer.stdout).decode(errors="replace").strip()[:200]
+        raise BoardError(
+            f"the answer is no JSON object ({error}): {said!r}", board=board.name, doing="read the facts"
+        ) from None
+    epoch_s = facts.get("epoch_s")
+    if isinstance(epoch_s, int | float):
+        facts["clock_offset_s"] = round(epoch_s - (before_s + after_s) / 2, 1)
+    return facts
+
+
+@cache
+def _script() -> bytes:
+    return (SOURCE / "facts.sh").read_bytes()

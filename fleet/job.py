@@ -1,0 +1,226 @@
+"""The two doors to a run on a board: ``submit`` and ``wait``; all else asks the board the same questions.
+
+A run is detached and its truth is on the board, so each of these may be called again after anything: ``submit``
+starts a run id at most once, ``wait`` goes on at the byte where the last connection dropped. A queue that calls the
+same two functions needs nothing more.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fleet import defaults
+from fleet.connection import Board
+from fleet.deadline import Deadline
+from fleet.errors import (
+    BoardBusy,
+    BoardError,
+    ConnectionDropped,
+    HostKeyProblem,
+    Unreachable,
+)
+from fleet.evidence import FILES, LOGS, RunFolder
+from fleet.frames import FrameError, read_frames
+from fleet.run import RunSpec
+from fleet.scripts import Store
+from fleet.verdict import Outcome, Phase, RunState, state_from_json
+
+BUSY = 75  # EX_TEMPFAIL: another run holds the board
+CANTCREAT = 73  # EX_CANTCREAT: the run directory can not be written
+
+Pause = Callable[[float], object]
+T = TypeVar("T")
+
+
+def submit(board: Board, store: Store, spec: RunSpec, program: Sequence[str], deadline: Deadline) -> bool:
+    """Start a run on the board, detached. False when this run id was started before; it is never started twice.
+
+    A connection that drops in the middle is tried again, which is safe for the same reason.
+    Raises BoardBusy, BoardError (no space, no rights), Unreachable, DeadlinePassed.
+    """
+    doing = f"start {spec.run}"
+    argv = [
+        "sh",
+        store.script("job.sh"),
+        "start",
+        store.run_dir(spec.campaign, spec.run),
+        str(spec.limit_s),
+        "--",
+    ]
+
+    def start() -> bool:
+        done = board.run(
+            [*argv, *program],
+            stdin=spec.to_json(),
+            deadline=deadline.cap(defaults.START_S),
+            check=False,
+            doing=doing,
+        )
+        answer = _answer(done.stdout)
+        if done.exit_code == BUSY:
+            holder = str(answer.get("busy") or "another run")
+            raise BoardBusy(
+                holder,
+                board=board.name,
+                doing=doing,
+                hint=f"invoke attach --board {board.name}   or: invoke cancel --board {board.name}",
+            )
+        if done.exit_code != 0 or not isinstance(answer.get("started"), bool):
+            said = done.stderr.decode(errors="replace").strip()
+            what = said or f"job.sh ended with {done.exit_code} and said nothing"
+            hint = f"free some space on {board.name}" if done.exit_code == CANTCREAT else ""
+            raise BoardError(what, board=board.name, doing=doing, hint=hint)
+        return bool(answer["started"])
+
+    return _again(start, deadline)
+
+
+def wait(
+    board: Board,
+    store: Store,
+    campaign: str,
+    run: str,
+    folder: RunFolder,
+    *,
+    deadline: Deadline,
+    moved: Callable[[int], object] = lambda _bytes: None,
+    stop: threading.Event | None = None,
+) -> RunState:
+    """Pull the logs of a run while it goes on and, when it is over, its other evidence, all of it verified.
+
+    ``moved`` hears how many bytes of log are here. Connections that drop are made anew until ``deadline``.
+    Raises Unreachable or ConnectionDropped when the board stays away (the run may still be going), DeadlinePassed
+    when it never ends, EvidenceBroken when what arrives does not fit together.
+    """
+    return _again(
+        lambda: _follow(board, store, campaign, run, folder, deadline, moved),
+        deadline,
+        stop.wait if stop else None,
+        stop,
+    )
+
+
+def read_state(board: Board, store: Store, campaign: str, run: str, deadline: Deadline) -> RunState:
+    """The state of one run now. Raises BoardError and Unreachable."""
+    argv = ["sh", store.script("job.sh"), "state", store.run_dir(campaign, run)]
+    return _state(board, board.run(argv, deadline=deadline.cap(defaults.COMMAND_S), doing=f"ask for {run}").stdout)
+
+
+def cancel(board: Board, store: Store, campaign: str, run: str, deadline: Deadline) -> tuple[bool, str]:
+    """Stop a run: when this returns True it is gone on the board, its lock free, its logs kept."""
+    argv = ["sh", store.script("job.sh"), "cancel", store.run_dir(campaign, run)]
+    answer = _answer(board.run(argv, deadline=deadline.cap(defaults.CANCEL_S), doing=f"cancel {run}").stdout)
+    return answer.get("cancelled") is True, str(answer.get("reason") or "")
+
+
+def list_runs(board: Board, store: Store, deadline: Deadline) -> tuple[tuple[str, str, RunState], ...]:
+    """Every run on the board as (campaign, run, state), oldest first. Raises BoardError and Unreachable."""
+    argv = ["sh", store.script("job.sh"), "list", store.runs]
+    done = board.run(
+        argv, deadline=deadline.cap(defaults.COMMAND_S), max_bytes=defaults.LIST_BYTES, doing="list the runs"
+    )
+    answer = _answer(done.stdout)
+    try:
+        now = {"boot_id": answer["boot_id"], "uptime_s": answer["uptime_s"]}
+        return tuple(
+            (
+                str(row["campaign"]),
+                str(row["run"]),
+                state_from_json(
+                    {"start": row["start"], "end": row["end"], "now": now | {"run_alive": row["run_alive"]}}
+                ),
+            )
+            for row in answer["runs"]
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BoardError(f"the list can not be read: {error!r}", board=board.name, doing="list the runs") from None
+
+
+def is_over(state: RunState) -> bool:
+    """Has the run ended, in whatever way: nothing of it will change on the board any more."""
+    return isinstance(state.verdict, Outcome)
+
+
+def keep(folder: RunFolder, state: RunState) -> Path:
+    """Make the evidence of an ended run visible; where the board left no end record, say what became of it."""
+    outcome = state.verdict
+    reasons = {
+        Outcome.REBOOTED: "the board started anew while the run was going",
+        Outcome.LOST: "the run is gone without an end record, and the board did not reboot",
+        Phase.NOT_STARTED: "the board has no trace of the run",
+    }
+    if state.end is None and outcome in reasons:
+        folder.put_outcome(outcome if isinstance(outcome, Outcome) else Outcome.LOST, reasons[outcome])
+    return folder.finish()
+
+
+def _follow(
+    board: Board,
+    store: Store,
+    campaign: str,
+    run: str,
+    folder: RunFolder,
+    deadline: Deadline,
+    moved: Callable[[int], object],
+) -> RunState:
+    doing = f"follow {run}"
+    argv = ["sh", store.script("job.sh"), "follow", store.run_dir(campaign, run)]
+    argv += [str(folder.size(log)) for log in LOGS] + ["--files"]
+    try:
+        for frame in read_frames(board.stream(argv, idle_s=defaults.SILENCE_S, deadline=deadline, doing=doing)):
+            header = frame.header
+            if "done" in header:
+                return _state(board, json.dumps(header.get("state")).encode())
+            name = header.get("file")
+            if name in LOGS and "sha256" in header:
+                folder.check_log(str(name), header.get("size"), header["sha256"])
+            elif name in LOGS:
+                offset = header.get("offset")
+                folder.append(str(name), offset if isinstance(offset, int) else -1, frame.body)
+                moved(sum(folder.size(log) for log in LOGS))
+            elif name in FILES:
+                folder.put(str(name), frame.body, str(header.get("sha256")))
+    except FrameError as error:
+        raise ConnectionDropped(str(error), board=board.name, doing=doing) from None
+    raise ConnectionDropped("the board stopped sending", board=board.name, doing=doing)
+
+
+def _again(
+    attempt: Callable[[], T],
+    deadline: Deadline,
+    pause: Pause | None = None,
+    stop: threading.Event | None = None,
+) -> T:
+    """Repeat ``attempt`` while the connection drops, until ``deadline``: pauses of 0.2, 0.4, … up to 5 s."""
+    pause = pause or threading.Event().wait
+    delay_s = 0.2
+    while True:
+        try:
+            return attempt()
+        except HostKeyProblem:
+            raise  # waiting does not make a stranger a friend
+        except (ConnectionDropped, Unreachable):
+            if deadline.left_s < delay_s or (stop is not None and stop.is_set()):
+                raise
+        pause(min(delay_s, deadline.left_s))
+        delay_s = min(2 * delay_s, 5.0)
+
+
+def _state(board: Board, answer: bytes) -> RunState:
+    try:
+        return state_from_json(_answer(answer))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BoardError(f"its answer can not be read: {error!r}", board=board.name, doing="ask for a run") from None
+
+
+def _answer(stdout: bytes) -> dict[str, Any]:
+    """The one JSON object that our scripts print; an empty one when they did not."""
+    try:
+        answer = json.loads(stdout)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}

@@ -1,0 +1,103 @@
+"""``board_scripts/`` on a board: one folder a content hash, ``<store>/scripts/<sha12>/``, pushed when it is not there.
+
+So two workstations with different versions never change a script under each other's runs. ``facts.sh`` is the
+exception: it goes in by standard input, because a bare board has nothing yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fleet import defaults
+from fleet.connection import Board
+from fleet.deadline import Deadline
+from fleet.errors import BoardError
+
+SOURCE = Path(__file__).parent.parent / "board_scripts"
+
+# The home folder and the store as absolute paths, then whether this version of the scripts is there.
+_LOOK = (
+    'cd && mkdir -p -- "$1/scripts" "$1/runs" "$1/models" && cd -- "$1" && pwd && [ -e "scripts/$2/job.sh" ]'
+    " && echo there"
+)
+_UNPACK = (
+    'cd -- "$1/scripts" && mkdir -p -- "$2.$$" && tar -xf - -C "$2.$$" && { mv -T -- "$2.$$" "$2" 2>/dev/null'
+    ' || rm -rf -- "$2.$$"; } && [ -e "$2/job.sh" ]'
+)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Absolute paths on one board."""
+
+    path: str
+    scripts: str
+
+    @property
+    def models(self) -> str:
+        """Where artifacts are pushed to."""
+        return f"{self.path}/models"
+
+    @property
+    def runs(self) -> str:
+        """The parent of ``<campaign>/<run>``."""
+        return f"{self.path}/runs"
+
+    def run_dir(self, campaign: str, run: str) -> str:
+        """The directory of one run on the board."""
+        return f"{self.runs}/{campaign}/{run}"
+
+    def script(self, name: str) -> str:
+        """The path of one of our scripts."""
+        return f"{self.scripts}/{name}"
+
+
+def prepare(board: Board, store: str, deadline: Deadline) -> Store:
+    """Make the store and bring the scripts; ``store`` is the inventory's ``paths.store``, relative to the home folder.
+
+    Raises BoardError when the store can not be made there.
+    """
+    version, archive = _bundle()
+    doing = "prepare the store"
+    seen = board.run(
+        ["sh", "-c", _LOOK, "sh", store, version],
+        deadline=deadline.cap(defaults.COMMAND_S),
+        check=False,
+        doing=doing,
+    )
+    lines = seen.stdout.decode(errors="replace").splitlines()
+    if not lines or not lines[0].startswith("/"):
+        raise BoardError(
+            seen.stderr.decode(errors="replace").strip() or f"no folder {store!r} can be made",
+            board=board.name,
+            doing=doing,
+            hint=f"set boards.{board.name}.paths.store in inventory.yaml to a folder that this user may write",
+        )
+    path = lines[0]
+    if lines[1:] != ["there"]:
+        board.run(
+            ["sh", "-c", _UNPACK, "sh", path, version],
+            stdin=archive,
+            deadline=deadline.cap(defaults.COMMAND_S),
+            doing="push the board scripts",
+        )
+    return Store(path, f"{path}/scripts/{version}")
+
+
+@cache
+def _bundle() -> tuple[str, bytes]:
+    """The scripts as a tar archive that is the same bytes every time, and its short sha256."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in sorted(SOURCE.glob("*.sh")):
+            data = path.read_bytes()
+            entry = tarfile.TarInfo(path.name)
+            entry.size = len(data)
+            entry.mode = 0o755
+            archive.addfile(entry, io.BytesIO(data))
+    return hashlib.sha256(out.getvalue()).hexdigest()[:12], out.getvalue()

@@ -1,0 +1,93 @@
+"""Where a verb finds its things: the inventory, the models, the trusted host keys, and how to open a board.
+
+The folder is the current one when it has an ``inventory.yaml``, else the project itself, so a team may keep its
+inventory, evidence and reports in a folder of its own and run ``invoke --search-root PROJECT …`` there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet import virtual_boards
+from fleet.catalogue import Catalogue, load_catalogue
+from fleet.connection import Board
+from fleet.endpoint import Endpoint
+from fleet.host_keys import HostKey, HostKeys
+from fleet.inventory import BoardEntry, Inventory, load_inventory, select
+
+
+@dataclass
+class Session:
+    """One verb's view of the world; nothing is read before it is asked for, except the inventory."""
+
+    project: Path
+    home: Path
+    inventory: Inventory
+    keys: HostKeys
+
+    @classmethod
+    def open(cls, project: Path) -> Session:
+        """Read the inventory and the host keys. Raises ConfigError."""
+        here = Path.cwd()
+        home = here if (here / "inventory.yaml").exists() else project
+        return cls(project, home, load_inventory(home / "inventory.yaml"), HostKeys.load(home / "known_hosts"))
+
+    @property
+    def collected(self) -> Path:
+        """Raw evidence."""
+        return self.home / "collected"
+
+    @property
+    def reports(self) -> Path:
+        """Everything derived."""
+        return self.home / "reports"
+
+    @property
+    def models(self) -> Path:
+        """This workstation's model files."""
+        return self.home / "models"
+
+    @property
+    def virtual_state(self) -> Path:
+        """Where virtual boards keep their disks."""
+        return self.home / ".virtual"
+
+    def file(self, name: str) -> Path:
+        """A file of the team's own where there is one, else the project's."""
+        own = self.home / name
+        return own if own.exists() else self.project / name
+
+    def catalogue(self) -> Catalogue:
+        """The models. Raises ConfigError."""
+        return load_catalogue(self.file("models.yaml"))
+
+    def select(self, patterns: Sequence[str]) -> tuple[BoardEntry, ...]:
+        """The boards that ``--board`` means. Raises ConfigError."""
+        return select(self.inventory, patterns)
+
+    def connect(self, entry: BoardEntry) -> Board:
+        """Open a board: a virtual one is started first. The connection is made at first use."""
+        if entry.virtual is not None:
+            started = virtual_boards.start(entry, self.virtual_state)
+            endpoint = Endpoint(
+                entry.name, started.address, started.port, started.user, key=started.identity, agent=False
+            )
+            return Board(endpoint, self._own_keys(started))
+        return Board(self._endpoint(entry), self.keys)
+
+    def _own_keys(self, started: virtual_boards.Started) -> HostKeys:
+        """The key of a board we started ourselves needs nobody to vouch for it, and no place in the project's file."""
+        keys = HostKeys.load(self.virtual_state / "known_hosts")
+        key = HostKey.parse(started.host_key)
+        if keys.trusted(started.address, started.port) != (key,):
+            keys.replace(started.address, started.port, [key])
+        return keys
+
+    def _endpoint(self, entry: BoardEntry) -> Endpoint:
+        jump: Endpoint | str | None = entry.jump
+        behind = next((other for other in self.inventory.boards if other.name == entry.jump), None)
+        if behind is not None:
+            jump = self._endpoint(behind)
+        return Endpoint(entry.name, entry.address, entry.port, entry.user, key=entry.key, agent=entry.agent, jump=jump)
