@@ -1,0 +1,71 @@
+"""What a virtual board can be told to be: one flat JSON object, checked before anything is started."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+FAULTS = frozenset({"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"})
+RUNTIMES = frozenset({"1.2.3"})  # whose layout the demo can print
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")  # also the board's host name, and Linux allows 64
+
+
+class BadConfig(Exception):
+    """A key or a value that no board can be built from; the message names it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BoardConfig:
+    """One board's wishes; the defaults are a healthy untuned 8 GB board, twenty times faster than life."""
+
+    time_scale: float = 20  # the demo's own sleeping is divided by this, nothing else is
+    faults: tuple[str, ...] = ()
+    ram_gib: float = 8
+    runtime: str = "1.2.3"
+    driver: str = "0.9.8"
+    seed: int = 0
+    idle_exit_s: float = 900  # without a connection and without a demo for so long, the board switches itself off
+
+    def __post_init__(self) -> None:
+        for key in ("time_scale", "ram_gib", "idle_exit_s"):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
+                raise BadConfig(f"{key}: {value!r} is not a number above 0")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise BadConfig(f"seed: {self.seed!r} is not a whole number")
+        for fault in self.faults:
+            if fault not in FAULTS:
+                raise BadConfig(f"faults: {fault!r} is unknown; there are {', '.join(sorted(FAULTS))}")
+        if self.runtime not in RUNTIMES:
+            raise BadConfig(f"runtime: {self.runtime!r} is not modelled; there is {', '.join(sorted(RUNTIMES))}")
+        if not isinstance(self.driver, str) or not re.fullmatch(r"\d+\.\d+\.\d+", self.driver):
+            raise BadConfig(f"driver: {self.driver!r} is not a version like 0.9.8")
+
+    @property
+    def driver_shown(self) -> str:
+        """The driver version wherever it is read; an old one comes with the fault of the same name."""
+        return "0.9.6" if "driver_too_old" in self.faults else self.driver
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+
+def parse_config(text: str) -> BoardConfig:
+    """The board that a JSON object asks for; unknown keys are errors, because a misspelt fault never fires."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise BadConfig(f"not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise BadConfig("a JSON object is needed")
+    known = {field.name for field in dataclasses.fields(BoardConfig)}
+    for key in data:
+        if key not in known:
+            raise BadConfig(f"{key!r} is unknown; there are {', '.join(sorted(known))}")
+    if "faults" in data:
+        faults = data["faults"]
+        if not isinstance(faults, list) or not all(isinstance(fault, str) for fault in faults):
+            raise BadConfig("faults: a list of names is needed")
+        data["faults"] = tuple(sorted(set(faults)))
+    return BoardConfig(**data)

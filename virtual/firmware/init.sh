@@ -1,0 +1,73 @@
+# init.sh - first process of a virtual board; read by `sh -s` as root of fresh user, mount, pid, uts, ipc, net
+# and time namespaces. Arguments: the board's folder, its name, mount options for /usr, size of a tmpfs for the
+# home or "disk". Builds the root, moves into it, says "ready", and then lives as long as its standard input.
+# No main(): the shell has to have read all of it from a pipe before `exec` gives that pipe away.
+set -eu
+base=$1 name=$2 usr_options=$3 home_size=$4
+umask 022
+root=$base/root
+cd "$root"
+mkdir -p usr proc sys dev etc etc/alternatives run tmp home root opt var/tmp var/log mnt media srv .old
+mount --rbind "$root" "$root"
+cd "$root"
+
+# The host's programs, read-only. A merged /bin is a symlink to copy; an old-style one is a folder to show.
+mount --rbind /usr usr
+mount -o "remount,bind,ro,$usr_options" usr
+for dir in bin sbin lib lib32 lib64 libx32 nix gnu; do
+    if [ -L "/$dir" ]; then
+        [ -L "$dir" ] || ln -s "$(readlink "/$dir")" "$dir"
+    elif [ -d "/$dir" ]; then
+        mkdir -p "$dir"
+        mount --rbind "/$dir" "$dir"
+    fi
+done
+[ ! -d /etc/alternatives ] || mount --bind /etc/alternatives etc/alternatives
+if [ -e /etc/ld.so.cache ]; then
+    [ -e etc/ld.so.cache ] || : >etc/ld.so.cache
+    mount --bind /etc/ld.so.cache etc/ld.so.cache
+fi
+[ ! -d usr/local ] || mount --bind "$base/usr-local" usr/local
+
+mount -t proc -o nosuid,nodev,noexec proc proc
+for file in meminfo loadavg version cpuinfo cmdline sys/kernel/osrelease sys/kernel/random/boot_id; do
+    [ ! -e "proc/$file" ] || mount --bind "$base/proc/$file" "proc/$file"
+done
+mount --rbind "$base/sys" sys
+# A host with a device tree of its own offers this entry; elsewhere /sys/firmware/devicetree/base is the only one.
+[ ! -d proc/device-tree/. ] || mount --bind "$base/sys/firmware/devicetree/base" proc/device-tree
+
+mount -t tmpfs -o mode=755,nosuid,size=1m tmpfs dev
+for node in null zero full random urandom tty; do
+    : >"dev/$node"
+    mount --bind "/dev/$node" "dev/$node"
+done
+mkdir dev/pts dev/shm dev/dri
+mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts dev/pts
+mount -t tmpfs -o mode=1777,nosuid,nodev,size=64m tmpfs dev/shm
+mount --bind "$base/bus" dev/dri
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+ln -s /proc/self/fd/0 dev/stdin
+ln -s /proc/self/fd/1 dev/stdout
+ln -s /proc/self/fd/2 dev/stderr
+
+mount -t tmpfs -o mode=755,nosuid,nodev,size=64m tmpfs run
+mkdir -m 1777 run/lock
+mount -t tmpfs -o mode=1777,nosuid,nodev,size=1g tmpfs tmp
+[ "$home_size" = disk ] || mount -t tmpfs -o "mode=700,nosuid,nodev,size=$home_size" tmpfs root
+hostname "$name" 2>/dev/null || :
+
+pivot_root . .old
+umount -l /.old
+rmdir /.old 2>/dev/null || :
+cd /root
+echo ready
+exec >/dev/null 2>&1
+# Orphans of the board end up here and must not stay as zombies; cat alone would not wait for them.
+if env --ignore-signal=CHLD true 2>/dev/null; then
+    exec env -i --ignore-signal=CHLD cat
+fi
+exec 3<&0
+cat <&3 3<&- &
+wait

@@ -1,0 +1,70 @@
+"""What is on a board's disk when it leaves the factory: one tar archive, unpacked inside the board.
+
+It is unpacked by the board's own ``tar`` in its own namespaces, so it can not be led outside by a symlink, and
+files belong to the board's root. It happens at the first boot, and again when these contents change; otherwise
+the disk keeps whatever was done to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+from virtual.config import BoardConfig
+from virtual.isolation import login_shell
+
+KERNEL_RELEASE = "6.1.99-vendor-rk35xx"
+KERNEL_VERSION = "#1 SMP PREEMPT Wed Mar 12 09:14:22 UTC 2025"
+RKNN_VERSION = "2.3.2 (429f97ae6b@2025-04-09T09:09:27)"
+_FIRMWARE = Path(__file__).with_name("firmware")
+
+_PROGRAMS = {
+    "opt/rkllm/llm_demo": "llm_demo",
+    "usr/local/bin/dmesg": "dmesg",
+    "usr/local/bin/uname": "uname",
+}
+
+
+def factory_archive(name: str, config: BoardConfig) -> bytes:
+    """The tar archive of all factory files; equal bytes for equal arguments."""
+    shell = login_shell()
+    texts = {
+        "etc/passwd": f"root:x:0:0:root:/root:{shell}\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+        "etc/group": "root:x:0:\nsudo:x:27:\nvideo:x:44:\nrender:x:105:\nnogroup:x:65534:\n",
+        "etc/hostname": f"{name}\n",
+        "etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {name}\n",
+        "etc/os-release": (
+            'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\n'
+            'VERSION="12 (bookworm)"\nVERSION_CODENAME=bookworm\nID=debian\n'
+        ),
+        "etc/debian_version": "12.11\n",
+        "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+        "etc/shells": "/bin/sh\n/bin/bash\n",
+        "etc/profile": "PS1='\\u@\\h:\\w# '\n",
+        "etc/motd": "A virtual RK3588 board. Every number here is simulated.\n",
+        "root/.profile": "umask 022\n",
+        "opt/rkllm/lib/librkllmrt.so": _library("rkllm-runtime version: ", config.runtime),
+        "opt/rkllm/lib/librknnrt.so": _library("librknnrt version: ", RKNN_VERSION),
+    }
+    modes = {path: 0o755 for path in _PROGRAMS}
+    files = {path: text.encode() for path, text in texts.items()}
+    files |= {path: (_FIRMWARE / source).read_bytes() for path, source in _PROGRAMS.items()}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path, content in sorted(files.items()):
+            member = tarfile.TarInfo(path)
+            member.size = len(content)
+            member.mode = modes.get(path, 0o644)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def archive_id(archive: bytes) -> str:
+    return hashlib.sha256(archive).hexdigest()
+
+
+def _library(label: str, version: str) -> str:
+    """A stand-in library: nothing can load it, and who looks for a version string in it finds one."""
+    return f"\x7fSTANDIN\0rkfleet virtual board: no code in here\0{label}{version}\0{version}\0"

@@ -1,0 +1,28 @@
+"""Ground truth: what really happened to a board, one JSON object a line, where nothing on the board can reach it.
+
+Tests of the fleet driver compare what it *says* happened with this file. It is opened once for appending and
+every line is one ``write``, so a board that is killed leaves whole lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+class Truth:
+    """Appends events to one file for as long as the board process lives."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._clock = clock
+
+    def record(self, event: str, **fields: object) -> None:
+        line = json.dumps({"t_s": round(self._clock(), 3), "event": event, **fields}, ensure_ascii=False)
+        os.write(self._fd, line.encode() + b"\n")
+
+    def close(self) -> None:
+        os.close(self._fd)
