@@ -1,8 +1,8 @@
 """``collected/<campaign>/<board>/<run>/`` as it lies on disk: which runs there are, and their bytes.
 
-A board wrote most of it, so nothing is taken for well-formed: links are not followed, only plain files are opened,
-sizes are limited, and a broken file is an answer, not an exception. A folder whose name starts with a dot is still
-being filled and does not exist yet.
+A board wrote most of it, so nothing is taken for well-formed: links are not followed, only plain files are
+opened, sizes are limited, and a broken file is an answer, not an exception. A folder whose name starts with a
+dot is still being filled and does not exist yet.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +27,12 @@ LOG_LIMIT_BYTES = 64 * 2**20  # a 1000-token answer is 5 KiB; of a longer log th
 TEXT_LIMIT = 4096  # characters of one field
 INT_LIMIT = 2**63  # a number beyond it is no count of anything
 
+COLLECTED = (
+    *("spec.json", "start.json", "end.json", "facts.before.json", "facts.after.json"),
+    *("stdout.log", "stderr.log", "dmesg.log", "telemetry.csv"),
+)
 LOGS = ("stdout.log", "stderr.log", "dmesg.log")
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _CUT = b"\n[rkfleet: the middle of this log was not read]\n"
 
 
@@ -53,7 +59,9 @@ class Record:
     def whole(self, path: str) -> int | None:
         """A whole number. ``true`` is none, and neither is 3.5."""
         value = self.get(path)
-        return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < INT_LIMIT else None
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= INT_LIMIT:
+            return None
+        return value
 
     def number(self, path: str) -> float | None:
         """A finite number."""
@@ -66,12 +74,6 @@ class Record:
         """``true`` or ``false``, nothing that merely looks like it."""
         value = self.get(path)
         return value if isinstance(value, bool) else None
-
-    def texts(self, path: str, key: str) -> tuple[str, ...]:
-        """The strings under ``key`` in a list of objects at ``path``: each once, sorted."""
-        items = self.get(path)
-        found = {Record(item).text(key) for item in items if isinstance(item, Mapping)} if isinstance(items, list) else ()
-        return tuple(sorted(text for text in found if text is not None))
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,18 @@ class RunFiles:
         """Where the file of that name lies, if it does."""
         return self.folder / name
 
+    def has(self, name: str) -> bool:
+        """Is there a plain file of that name."""
+        try:
+            return stat.S_ISREG(self.path(name).lstat().st_mode)
+        except OSError:
+            return False
+
     def read(self, name: str, limit_bytes: int = LOG_LIMIT_BYTES) -> bytes | None:
         """The bytes of a plain file, None when there is no such file.
 
-        Of a file above the limit the whole lines at its two ends: the banner is at the start and the table at the end.
+        Of a file above the limit the whole lines at its two ends: the banner is at the start and the table at
+        the end.
         """
         opened = _open(self.path(name))
         if opened is None:
@@ -129,23 +139,22 @@ class RunFiles:
         return Record(value) if isinstance(value, dict) else Unreadable("is no JSON object")
 
     def changed(self) -> tuple[str, ...]:
-        """Files that are not, or no longer, what ``manifest.json`` says; without a manifest nothing is known."""
+        """Files that are not, or no longer, as ``manifest.json`` says; nothing without a manifest."""
         manifest = self.record("manifest.json")
         if manifest is None:
             return ()
         listed = None if isinstance(manifest, Unreadable) else manifest.get("files")
         if not isinstance(listed, Mapping):
             return ("manifest.json",)
-        return tuple(
-            sorted(
-                str(name)
-                for name, entry in listed.items()
-                if not isinstance(entry, Mapping) or entry.get("sha256") != self._sha256(str(name))
-            )
-        )
+        wrong = {name for name, entry in listed.items() if not self._is_as_listed(name, entry)}
+        return tuple(sorted(wrong | {name for name in COLLECTED if name not in listed and self.has(name)}))
+
+    def _is_as_listed(self, name: str, entry: object) -> bool:
+        listed = Record(entry).text("sha256") if isinstance(entry, Mapping) else None
+        return listed is not None and listed == self._sha256(name)
 
     def _sha256(self, name: str) -> str | None:
-        opened = None if Path(name).name != name or "\0" in name else _open(self.path(name))
+        opened = _open(self.path(name)) if name in COLLECTED else None
         if opened is None:
             return None
         with opened as file:
@@ -156,15 +165,17 @@ class RunFiles:
         data = self.read("telemetry.csv")
         if data is None:
             return None
+        # A last line without its end may hold half a number.
+        whole = data[: data.rfind(b"\n") + 1].decode("ascii", errors="replace").replace("\0", "")
         seen: list[int] = []
         column: int | None = None
         try:
-            for row in csv.reader(io.StringIO(data.decode("ascii", errors="replace").replace("\0", ""), newline="")):
+            for row in csv.reader(io.StringIO(whole, newline="")):
                 if column is None:
                     if "vmhwm_bytes" not in row:
                         return None
                     column = row.index("vmhwm_bytes")
-                elif column < len(row) and row[column].isascii() and row[column].isdigit() and len(row[column]) < 19:
+                elif column < len(row) and _DIGITS.fullmatch(row[column]):
                     seen.append(int(row[column]))
         except csv.Error:  # a field of more than 128 KiB, no sample of ours
             pass
@@ -191,7 +202,8 @@ def find_runs(collected: Path) -> tuple[RunFiles, ...]:
 def _folders(parent: Path) -> list[Path]:
     try:
         with os.scandir(parent) as entries:
-            names = [e.name for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)]
+            finished = [entry for entry in entries if not entry.name.startswith(".")]
+            names = [entry.name for entry in finished if entry.is_dir(follow_symlinks=False)]
     except OSError as error:
         raise CannotRead(error.strerror or str(error), file=str(parent)) from error
     return [parent / name for name in sorted(names)]

@@ -1,6 +1,7 @@
 """Every number of a run, declared once: headings, units, rounding, direction and glossary come from here.
 
-Stored are bytes, milliseconds and tok/s, as in the names. ``scale`` stored units make one ``unit`` as it is shown.
+Stored are bytes, milliseconds and tok/s, as in the names. ``scale`` stored units make one ``unit`` as it is
+shown.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ Better = Literal["up", "down", "neither"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One number that a run can have. ``digits`` is how many decimals are shown, and so all that is claimed."""
+    """One number that a run can have. ``digits`` decimals are shown, and no more is claimed."""
 
     name: str
     title: str
@@ -54,8 +55,8 @@ METRICS: tuple[Metric, ...] = (
         "ms",
         "down",
         1,
-        "time to first token, the runtime's own: total time of the Prefill row, which makes the first token too. "
-        "Without model load, tokenising and the way to the terminal; it is not wall time. Text runs only.",
+        "time to first token, the runtime's own: total time of the Prefill row, which makes the first token "
+        "too. Without model load, tokenising and the way to the terminal; not wall time. Text runs only.",
     ),
     Metric(
         "prefill_tps",
@@ -89,15 +90,15 @@ METRICS: tuple[Metric, ...] = (
         0,
         "tokens of the answer after the first; one less than the limit when the limit cut the answer",
     ),
-    Metric("init_ms", "init", "ms", "down", 1, "the runtime's own model init time, of the first turn of a process"),
+    Metric("init_ms", "init", "ms", "down", 1, "the runtime's own model init time"),
     Metric(
         "peak_memory_bytes",
         "peak memory",
         "GiB",
         "down",
         2,
-        "the runtime's peak memory: the process' VmHWM, weights and vision encoder included. What the runtime calls "
-        "GB is GiB. Not what the whole machine used.",
+        "the runtime's peak memory: the process' VmHWM, weights and vision encoder included. What the "
+        "runtime calls GB is GiB. Not what the whole machine used.",
         scale=GIB,
     ),
     Metric(
@@ -106,11 +107,11 @@ METRICS: tuple[Metric, ...] = (
         "GiB",
         "down",
         2,
-        "highest VmHWM of the demo's process that was sampled on the board, about once a second; a second witness "
-        "for peak memory",
+        "highest VmHWM of the demo's process among samples taken on the board about once a second; a second "
+        "witness for peak memory",
         scale=GIB,
     ),
-    Metric("duration_s", "duration", "s", "neither", 1, "wall time of the whole run on the board, model load included"),
+    Metric("duration_s", "duration", "s", "neither", 1, "wall time of the run on the board, model load included"),
 )
 
 BY_NAME = {metric.name: metric for metric in METRICS}
@@ -131,11 +132,17 @@ class Label:
 
 
 _ORIGIN = (
-    "where the numbers come from: measured (a real board), simulated (a virtual board: says nothing about any real "
-    "one), unknown (the evidence does not say). They never share a statistic."
+    "where the numbers come from: measured (a real board), simulated (a virtual board: says nothing about "
+    "any real one), manual (a log made by hand), unknown (the evidence does not say). They never share "
+    "a statistic."
+)
+_OUTCOME = (
+    "ok, tainted, failed, oom, timeout, rebooted, lost, cancelled, unreachable or skipped; only ok runs "
+    "enter a statistic"
 )
 
-RUN_LABELS: tuple[Label, ...] = (
+# Order of the columns: what the row is, what became of it, its numbers, and then all that explains them.
+RUN_COLUMNS: tuple[Label | Metric, ...] = (
     Label("campaign", "campaign", "all runs of one invocation"),
     Label("board", "board", "name in the inventory"),
     Label("run", "run", "one process on one board; sorts in the order of execution"),
@@ -143,20 +150,16 @@ RUN_LABELS: tuple[Label, ...] = (
     Label("model", "model", "name in the catalogue"),
     Label("npu_cores", "cores planned", "NPU cores that the artifact was chosen for"),
     Label("npu_core_num", "cores in banner", "NPU cores that the runtime admits; this is the truth"),
-    Label("prompt_set", "prompt set", "file the prompt is from"),
+    Label("warmup", "warm-up", "yes: the first, cold run of a cell; in no statistic"),
+    Label("outcome", "outcome", _OUTCOME),
+    *METRICS,
+    Label("reason", "reason", "why the outcome is not ok"),
+    Label("advice", "advice", "what to try next"),
+    Label("prompt_set", "prompt set", "file that the prompt is from"),
     Label("prompt_id", "prompt", "prompt within its set"),
     Label("max_new_tokens", "max new tokens", "limit of the answer that was asked for"),
     Label("max_context_len", "context tokens", "context length that was asked for"),
     Label("repeat", "repeat", "counts from 0 within a cell"),
-    Label("warmup", "warm-up", "yes: the first, cold run of a cell; in no statistic"),
-    Label(
-        "outcome",
-        "outcome",
-        "ok, tainted, failed, oom, timeout, rebooted, lost, cancelled, unreachable or skipped; only ok runs enter a "
-        "statistic",
-    ),
-    Label("reason", "reason", "why the outcome is not ok"),
-    Label("advice", "advice", "what to try next"),
     Label("runtime", "runtime", "RKLLM runtime version, from the banner"),
     Label("driver", "driver", "rknpu driver version, from the banner, else from the board's facts"),
     Label("toolkit", "toolkit", "version of the toolkit that made the artifact, from the banner"),
@@ -168,15 +171,16 @@ RUN_LABELS: tuple[Label, ...] = (
     Label("log", "log", "the run's standard output, relative to the project"),
 )
 
-CELL_LABELS: tuple[Label, ...] = (
+CELL_COLUMNS: tuple[Label | Metric, ...] = (
     Label("board", "board", "name in the inventory"),
     Label("model", "model", "name in the catalogue"),
     Label("npu_cores", "cores", "NPU cores that the artifact was chosen for"),
     Label("workload", "workload", "prompt, new tokens at most, context tokens"),
     Label("origin", "origin", _ORIGIN),
-    Label("outcome", "outcome", "what became of the cell's runs; warm-ups count only when they are not ok"),
+    Label("outcome", "outcome of runs", "of the cell's runs; warm-ups count only when they are not ok"),
     Label("n", "n", "ok runs that are no warm-up: what the medians are of"),
-    Label("runtimes", "runtimes", "RKLLM runtime versions of these runs; two of them in one cell are a warning"),
+    *METRICS,
+    Label("runtimes", "runtimes", "RKLLM runtime versions of these runs; two in one cell are a warning"),
     Label("drivers", "drivers", "rknpu driver versions of these runs"),
     Label("artifacts", "artifacts", "first 12 digits of the sha256 of each model file behind these runs"),
     Label("campaigns", "campaigns", "how many campaigns the runs are from"),

@@ -1,7 +1,8 @@
 """What became of one run? One pure function of how it ended and what its logs say; no files, no clock.
 
-The board's ``end.json`` is the first witness, the logs refine it: exit code 0 with a complete table is ``ok`` only
-when nothing in the logs refutes the numbers. Where there is no ``end.json`` the workstation's ``outcome.json`` speaks.
+The board's ``end.json`` is the first witness, the logs refine it: exit code 0 with a complete table is ``ok``
+only when nothing in the logs refutes the numbers. Where there is no ``end.json`` the workstation's
+``outcome.json`` speaks.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-ENOMEM = 12  # errno of a failed NPU allocation: no RAM. 14 is an address space or driver matter, 24 a limit on files
+SIGKILL = 9
+ENOMEM = 12  # errno of a failed NPU allocation: no RAM. 14 is a matter of the driver, 24 a limit on files
 
 
 class Outcome(enum.StrEnum):
@@ -35,8 +37,6 @@ ADVICE = {
     Outcome.UNREACHABLE: "invoke boards",
 }
 
-_OOM_CLASSES = frozenset({"oom_kill", "oom_task_table"})
-
 
 @dataclass(frozen=True)
 class End:
@@ -54,8 +54,8 @@ class End:
 class Logs:
     """What the parser found in the logs of one run, as far as it bears on the outcome.
 
-    ``failure`` is the class of the root cause and ``means`` says it in words; ``refuted`` holds a sentence for each
-    reason not to believe the numbers.
+    ``failure`` is the class of the root cause and ``means`` says it in words; ``refuted`` holds a sentence
+    for each reason not to believe the numbers.
     """
 
     has_table: bool = False
@@ -75,9 +75,7 @@ class Judgement:
     advice: str | None = None
 
 
-def judge(
-    *, end: End | None, logs: Logs, start_boot_id: str | None = None, told: Judgement | None = None
-) -> Judgement:
+def judge(*, end: End | None, logs: Logs, start_boot_id: str | None = None, told: Judgement | None = None) -> Judgement:
     """The outcome of one run. ``told`` is what the workstation recorded of a run without an end."""
     if end is None:
         return told or _why(Outcome.LOST, "there is no end.json: the run never said how it ended")
@@ -86,7 +84,7 @@ def judge(
     if end.result == "cancelled":
         return _why(Outcome.CANCELLED, f"cancelled{_after(end)}")
     ended_well = end.result == "success" and end.exit_code in (0, None)
-    if not ended_well and (end.result == "oom-kill" or _out_of_memory(logs)):
+    if not ended_well and (end.result == "oom-kill" or _out_of_memory(end, logs)):
         return _why(Outcome.OOM, logs.means or "killed by the kernel: out of memory", logs.advice)
     if end.result == "timeout":
         limit = f" of {end.limit_s:g} s" if end.limit_s is not None else ""
@@ -94,7 +92,7 @@ def judge(
     if not ended_well:
         return _why(Outcome.FAILED, _exit(end) + _cause(logs), logs.advice)
     if not logs.has_table:
-        if _out_of_memory(logs):  # old demos end with 0 after a failed allocation
+        if _out_of_memory(end, logs):  # old demos end with 0 after a failed allocation
             return _why(Outcome.OOM, logs.means or "out of memory", logs.advice)
         return _why(Outcome.FAILED, "exit code 0 without a performance table" + _cause(logs), logs.advice)
     refuted = list(logs.refuted)
@@ -109,8 +107,10 @@ def _why(outcome: Outcome, reason: str, advice: str | None = None) -> Judgement:
     return Judgement(outcome, reason, advice or ADVICE.get(outcome))
 
 
-def _out_of_memory(logs: Logs) -> bool:
-    return logs.failure in _OOM_CLASSES or (logs.failure == "npu_malloc" and logs.errno == ENOMEM)
+def _out_of_memory(end: End, logs: Logs) -> bool:
+    if logs.failure == "oom_task_table":  # says that the kernel was short of memory, not whom it killed
+        return end.signal == SIGKILL or end.exit_code == 128 + SIGKILL
+    return logs.failure == "oom_kill" or (logs.failure == "npu_malloc" and logs.errno == ENOMEM)
 
 
 def _name(logs: Logs) -> str:
@@ -128,6 +128,6 @@ def _after(end: End) -> str:
 def _exit(end: End) -> str:
     if end.signal is not None:
         return f"ended by signal {end.signal}"
-    if end.exit_code is not None:
-        return f"exit code {end.exit_code}"
-    return f"result {end.result!r} without an exit code" if end.result else "end.json does not say how it ended"
+    if end.result is None:
+        return "end.json does not say how it ended"
+    return f"exit code {end.exit_code}" if end.exit_code is not None else f"{end.result} without an exit code"

@@ -1,7 +1,8 @@
 """Text that came from a board is hostile until it went through here.
 
-``plain`` makes one harmless line of it: no control characters, no ANSI, nothing that turns the line around. Every
-writer starts from that. ``spreadsheet`` adds what Excel and its kin need: no formula, and not too long for a cell.
+``plain`` makes one harmless line of it: no control characters, no ANSI, nothing that turns the line around.
+Every writer starts from that. ``spreadsheet`` adds what Excel and its kin need: no formula, and not too long
+for a cell.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ _ANSI = re.compile(
     re.DOTALL,
 )
 _BLANKS = re.compile(r"[\s\u2028\u2029\x85]+")
-# Arabic mark, left/right marks, embeddings, overrides and isolates: what follows them is shown in another order.
-_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Control characters, halves of a character, and what no font has. Format characters (Cf) are dropped instead:
+# they have no shape, and some of them turn round the order in which the text behind them is shown.
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Cn", "Co"})
 
-# A full-width sign is a sign too for spreadsheets in Japanese and Chinese locales. A semicolon parts the columns where
-# the comma is the decimal mark, so the sign behind it would come first in a cell of its own.
+# A full-width sign is a sign too for spreadsheets in Japanese and Chinese locales. A semicolon parts the
+# columns where the comma is the decimal mark, so the sign behind it would come first in a cell of its own.
 _FORMULA = re.compile(r"""(^[\s"']*|;[\s"']*)(?=[=+\-@＝＋－＠|%])""")
 
 
 def plain(text: str, limit: int | None = None) -> str:
-    """One line of visible text; what can not be shown becomes U+FFFD, cut to ``limit`` characters if given."""
-    line = _TURNS.sub("", _BLANKS.sub(" ", _ANSI.sub("", text))).strip()
+    """One line of visible text; what can not be shown is U+FFFD. Cut to ``limit`` characters if given."""
+    line = _BLANKS.sub(" ", _ANSI.sub("", text)).strip()
     if not line.isprintable():
-        line = "".join("\ufffd" if unicodedata.category(c) in _UNPRINTABLE else c for c in line)
+        line = _BLANKS.sub(" ", "".join(map(_visible, line))).strip()
     if limit is not None and len(line) > limit:
         line = line[: limit - 1] + "…"
     return line
@@ -46,6 +47,11 @@ def spreadsheet(text: str) -> str:
 def markdown(text: str) -> str:
     """``plain`` text that stays text in a Markdown table: no column, no HTML, no link."""
     return re.sub(r"([\\|<>\[\]`*]|:(?=//))", r"\\\1", plain(text))
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    return "" if category == "Cf" else "\ufffd" if category in _UNPRINTABLE else character
 
 
 def _fit(text: str) -> str:

@@ -1,0 +1,263 @@
+"""A run as the analyst sees it: who, what, how it ended, and its numbers; every field can be traced to bytes.
+
+Names are the folder's own. The plan is ``spec.json``'s, the truth about cores, runtime and toolkit is the
+banner's. One sign of a simulated board anywhere in the evidence makes the run simulated for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analysis.evidence import LOGS, Record, RunFiles, Unreadable, find_runs
+from analysis.metrics import BY_NAME, GIB
+from analysis.outcome import End, Judgement, Logs, Outcome, judge
+from analysis.parse import ParsedRun, Planned, parse_run
+from analysis.text import plain
+
+MEASURED, SIMULATED, MANUAL, UNKNOWN = "measured", "simulated", "manual", "unknown"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What was asked of the model. Two runs of one cell have the same."""
+
+    prompt_set: str | None = None
+    prompt_set_sha256: str | None = None
+    prompt_id: str | None = None
+    prompt_chars: int | None = None
+    max_new_tokens: int | None = None
+    max_context_len: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        """For a table: prompt, new tokens at most, context."""
+        prompt = "/".join(part for part in (self.prompt_set, self.prompt_id) if part)
+        parts = (
+            prompt,
+            f"{self.max_new_tokens} new" if self.max_new_tokens is not None else "",
+            f"ctx {self.max_context_len}" if self.max_context_len is not None else "",
+        )
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. None is "the evidence does not say"; the numbers are there whatever the outcome."""
+
+    campaign: str
+    board: str
+    run: str
+    outcome: Outcome
+    reason: str | None = None
+    advice: str | None = None
+    origin: str = UNKNOWN
+    model: str | None = None
+    model_title: str | None = None
+    kind: str | None = None
+    npu_cores: int | None = None
+    npu_core_num: int | None = None
+    workload: Workload = field(default_factory=Workload)
+    repeat: int | None = None
+    warmup: bool = False
+    runtime: str | None = None
+    driver: str | None = None
+    toolkit: str | None = None
+    dtype: str | None = None
+    artifact: str | None = None
+    artifact_sha256: str | None = None
+    created_utc: str | None = None
+    tool: str | None = None
+    ttft_ms: float | None = None
+    prefill_tps: float | None = None
+    prefill_tokens: int | None = None
+    generate_tps: float | None = None
+    generate_tokens: int | None = None
+    init_ms: float | None = None
+    peak_memory_bytes: int | None = None
+    vmhwm_bytes: int | None = None
+    duration_s: float | None = None
+    log: str | None = None  # relative to the project
+    log_file: Path | None = None  # the same file; for links, never written as it is
+
+    @property
+    def simulated(self) -> bool:
+        """Were the numbers made by a virtual board."""
+        return self.origin == SIMULATED
+
+    @property
+    def counts(self) -> bool:
+        """May it enter a statistic."""
+        return self.outcome is Outcome.OK and not self.warmup
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What sorts runs and names each of them once."""
+        return (self.campaign, self.board, self.run)
+
+    def metric(self, name: str) -> float | None:
+        """The stored value of a metric of the registry."""
+        value: float | None = getattr(self, BY_NAME[name].name)
+        return value
+
+
+def read_runs(collected: Path) -> tuple[Run, ...]:
+    """Every run under ``collected``, sorted."""
+    return tuple(read_run(files) for files in find_runs(collected))
+
+
+def read_run(files: RunFiles) -> Run:
+    """One run from its evidence; nothing that lies in the folder makes this raise."""
+    records = {name: files.record(f"{name}.json") for name in ("spec", "start", "end", "outcome")}
+    facts = [files.record(f"facts.{when}.json") for when in ("before", "after")]
+    problem = _spec_problem(files, records["spec"])
+    spec, start, end_record = (_fields(records[name]) for name in ("spec", "start", "end"))
+    end = _end(records["end"])
+    planned = _planned(spec)
+    parsed = parse_run(
+        stdout=files.read("stdout.log"),
+        stderr=files.read("stderr.log"),
+        dmesg=files.read("dmesg.log"),
+        exit_code=end.exit_code if end else None,
+        result=end.result if end else None,
+        planned=planned,
+    )
+    values = Record(parsed.as_dict())
+    judgement = judge(
+        end=end,
+        logs=_logs(parsed, values, files.changed()),
+        start_boot_id=start.text("boot_id"),
+        told=_told(records["outcome"]),
+    )
+    if problem is not None:
+        judgement = Judgement(Outcome.FAILED, problem)
+    log_file = next((files.path(name) for name in LOGS if files.has(name)), None)
+    memory_gib = values.number("memory_gb")  # the runtime prints VmHWM / 2**20 kB and calls it GB: it is GiB
+    kind = spec.text("kind")
+    return Run(
+        campaign=files.campaign,
+        board=files.board,
+        run=files.run,
+        outcome=judgement.outcome,
+        reason=plain(judgement.reason) if judgement.reason else None,
+        advice=plain(judgement.advice) if judgement.advice else None,
+        origin=_origin(spec, [spec, start, end_record, *(_fields(fact) for fact in facts)]),
+        model=spec.text("model"),
+        model_title=spec.text("model_title"),
+        kind=kind,
+        npu_cores=spec.whole("npu_cores"),
+        npu_core_num=values.whole("npu_core_num"),
+        workload=Workload(
+            prompt_set=spec.text("workload.prompt_set"),
+            prompt_set_sha256=spec.text("workload.prompt_set_sha256"),
+            prompt_id=spec.text("workload.prompt_id"),
+            prompt_chars=spec.whole("workload.prompt_chars"),
+            max_new_tokens=spec.whole("workload.max_new_tokens"),
+            max_context_len=spec.whole("workload.max_context_len"),
+        ),
+        repeat=spec.whole("repeat"),
+        warmup=spec.flag("warmup") is True,
+        runtime=values.text("runtime"),
+        driver=values.text("driver") or _first(facts, "npu.driver"),
+        toolkit=values.text("toolkit"),
+        dtype=values.text("model_dtype"),
+        artifact=spec.text("artifact.file"),
+        artifact_sha256=spec.text("artifact.sha256"),
+        created_utc=spec.text("created_utc"),
+        tool=spec.text("tool"),
+        # With an image the first token also waits for the encoder, which has its own row in a later table.
+        ttft_ms=values.number("prefill.total_ms") if kind == "llm" else None,
+        prefill_tps=values.number("prefill.tps"),
+        prefill_tokens=values.whole("prefill.tokens"),
+        generate_tps=values.number("generate.tps"),
+        generate_tokens=values.whole("generate.tokens"),
+        init_ms=values.number("init_ms"),
+        peak_memory_bytes=None if memory_gib is None else round(memory_gib * GIB),
+        vmhwm_bytes=files.vmhwm_bytes(),
+        duration_s=end.duration_s if end else None,
+        log=_relative(files, log_file),
+        log_file=log_file,
+    )
+
+
+def _fields(record: Record | Unreadable | None) -> Record:
+    return record if isinstance(record, Record) else Record({})
+
+
+def _spec_problem(files: RunFiles, record: Record | Unreadable | None) -> str | None:
+    """Why this run's plan can not be believed; None when it can."""
+    if record is None:
+        return "there is no spec.json: nobody knows what was asked"
+    if isinstance(record, Unreadable):
+        return f"spec.json {record.why}"
+    for key, folder in (("campaign", files.campaign), ("board", files.board), ("run", files.run)):
+        if record.get(key) != folder:
+            return f"spec.json is of {key} {record.get(key)!r:.80}, its folder is {folder!r:.80}"
+    if record.text("model") is None:
+        return f"spec.json: model is {record.get('model')!r:.80}, not a name"
+    if record.whole("npu_cores") is None:
+        return f"spec.json: npu_cores is {record.get('npu_cores')!r:.80}, not a whole number"
+    return None
+
+
+def _end(record: Record | Unreadable | None) -> End | None:
+    """A broken ``end.json`` is an end too, of which nothing is known."""
+    if record is None:
+        return None
+    end = _fields(record)
+    return End(
+        result=end.text("result"),
+        exit_code=end.whole("exit_code"),
+        signal=end.whole("signal"),
+        duration_s=end.number("duration_s"),
+        limit_s=end.number("limit_s"),
+        boot_id=end.text("boot_id"),
+    )
+
+
+def _told(record: Record | Unreadable | None) -> Judgement | None:
+    """What the workstation wrote about a run that never came back from its board."""
+    if record is None:
+        return None
+    told = _fields(record)
+    word, reason = told.text("outcome"), told.text("reason")
+    if word not in set(Outcome) or word == Outcome.OK:  # ok needs a board's end.json
+        return Judgement(Outcome.FAILED, f"outcome.json says {word!r:.80}, which is no outcome of such a run")
+    return Judgement(Outcome(word), reason or "outcome.json gives no reason", told.text("advice"))
+
+
+def _origin(spec: Record, records: list[Record]) -> str:
+    """Where the numbers are from; one sign of a simulation is enough, whatever another file says."""
+    for record in records:
+        signs = (record.get("simulated"), record.get("time_scale"))
+        if record.get("origin") == SIMULATED or any(sign is not None and sign is not False for sign in signs):
+            return SIMULATED
+    said = spec.text("origin")
+    return said if said in (MEASURED, MANUAL) else UNKNOWN
+
+
+def _first(records: list[Record | Unreadable | None], path: str) -> str | None:
+    return next((text for record in records if (text := _fields(record).text(path)) is not None), None)
+
+
+def _relative(files: RunFiles, log_file: Path | None) -> str:
+    """As seen from the project, which is the folder that ``collected`` lies in."""
+    parts = [files.collected.name or "collected", files.campaign, files.board, files.run]
+    return "/".join([*parts, log_file.name] if log_file else parts)
+
+
+def _planned(spec: Record) -> Planned:
+    return Planned(npu_cores=spec.whole("npu_cores"), max_new_tokens=spec.whole("workload.max_new_tokens"))
+
+
+def _logs(parsed: ParsedRun, values: Record, changed: tuple[str, ...]) -> Logs:
+    refuted = [f"{name} is not what was collected" for name in changed]
+    return Logs(
+        has_table=values.get("prefill") is not None and values.get("generate") is not None,
+        failure=parsed.failure,
+        advice=parsed.advice,
+        errno=values.whole("errno"),
+        refuted=(*parsed.reasons, *refuted),
+    )

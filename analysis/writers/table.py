@@ -1,0 +1,91 @@
+"""The table that ``bench`` ends with, before anyone formats it: headings, rows, and the notes below it.
+
+Columns that say the same in every row are left out: ``workload`` when there is one, ``origin`` when all is
+measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.cells import Cell, Reason
+from analysis.metrics import TABLE_METRICS
+from analysis.runs import MEASURED, SIMULATED
+from analysis.text import LINE_LIMIT, plain
+from analysis.writers.rows import Value, reason_text
+
+_SIMULATED_NOTE = "simulated: made by a virtual board; these numbers say nothing about any real one."
+_UNKNOWN_NOTE = "unknown: the evidence does not say whether a real or a virtual board made it."
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table; numbers stand right."""
+
+    heading: str
+    right: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of raw values, one of each column; ``marks`` has the numbers of each row's notes."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    outcome_column: int
+    marks: tuple[tuple[int, ...], ...]
+    numbered: tuple[str, ...]  # notes that a row refers to: the first is [1]
+    notes: tuple[str, ...]  # notes about the table as a whole
+
+
+def table_of(cells: Sequence[Cell]) -> Table:
+    """The table of these cells, in their order."""
+    with_workload = len({cell.workload for cell in cells}) > 1
+    with_origin = any(cell.origin != MEASURED for cell in cells)
+    columns = [Column("board"), Column("model"), Column("cores", right=True)]
+    columns += [Column("workload")] if with_workload else []
+    outcome_column = len(columns)
+    columns += [Column("outcome"), *(Column(f"{m.title} {m.unit}", right=True) for m in TABLE_METRICS)]
+    columns += [Column("n", right=True)]
+    columns += [Column("origin")] if with_origin else []
+    rows = []
+    for cell in cells:
+        row: list[Value] = [cell.board, cell.model, cell.npu_cores]
+        row += [cell.workload.sentence] if with_workload else []
+        row += [cell.outcome, *(metric.text(cell.median(metric.name)) for metric in TABLE_METRICS), cell.n]
+        row += [cell.origin] if with_origin else []
+        rows.append(tuple(row))
+    numbers: dict[str, int] = {}
+    marks = tuple(
+        tuple(numbers.setdefault(note, len(numbers) + 1) for note in dict.fromkeys(map(_note, cell.reasons)))
+        for cell in cells
+    )
+    return Table(tuple(columns), tuple(rows), outcome_column, marks, tuple(numbers), _notes(cells))
+
+
+def _note(reason: Reason) -> str:
+    return plain(reason_text(reason), LINE_LIMIT)
+
+
+def _notes(cells: Sequence[Cell]) -> tuple[str, ...]:
+    origins = {cell.origin for cell in cells}
+    notes = []
+    if SIMULATED in origins:
+        notes.append(_SIMULATED_NOTE)
+    if origins - {SIMULATED, MEASURED, "manual"}:
+        notes.append(_UNKNOWN_NOTE)
+    for cell in cells:
+        mixed = [
+            f"{what} {', '.join(values)}"
+            for what, values in (
+                ("runtimes", cell.runtimes),
+                ("drivers", cell.drivers),
+                ("artifacts", tuple(sha256[:12] for sha256 in cell.artifacts)),
+            )
+            if cell.n and len(values) > 1
+        ]
+        if mixed:
+            name = f"{cell.board} {cell.model} {cell.npu_cores} cores"
+            notes.append(plain(f"{name}: the median mixes {'; '.join(mixed)}", LINE_LIMIT))
+    return tuple(notes)

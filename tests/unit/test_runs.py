@@ -1,0 +1,406 @@
+"""From a folder of evidence to a run: outcome, numbers, origin; and nothing in the folder may raise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analysis.errors import CannotRead
+from analysis.evidence import RunFiles, find_runs
+from analysis.outcome import End, Judgement, Logs, Outcome, judge
+from analysis.runs import Run, read_run, read_runs
+
+BANNER = """\
+I rkllm: rkllm-runtime version: 1.2.3, rknpu driver version: 0.9.8, platform: RK3588
+I rkllm: loading rkllm model from /data/models/a.rkllm
+I rkllm: rkllm-toolkit version: 1.2.2, max_context_limit: 4096, npu_core_num: 3, target_platform: RK3588, \
+model_dtype: W8A8
+I rkllm: Enabled cpus: [4, 5, 6, 7]
+I rkllm: Enabled cpus num: 4
+rkllm init success
+
+user: robot: Forty-two.
+"""
+RULER = "I rkllm: " + "-" * 86 + "\n"
+TABLE = (
+    RULER
+    + "I rkllm:  Model init time (ms)  1200.50\n"
+    + RULER
+    + "I rkllm:  Stage         Total Time (ms)  Tokens    Time per Token (ms)      Tokens per Second\n"
+    + RULER
+    + "I rkllm:  Prefill       200.00           40        5.00                     200.00\n"
+    + "I rkllm:  Generate      3150.00          63        50.00                    20.00\n"
+    + RULER
+    + "I rkllm:  Peak Memory Usage (GB)\n"
+    + "I rkllm:  1.50\n"
+    + RULER
+    + "\nuser: "
+)
+SPEC: dict[str, Any] = {
+    "schema": 1,
+    "campaign": "c1",
+    "run": "000-qwen3-0.6b-3core-r1",
+    "board": "rk3588-a",
+    "origin": "measured",
+    "simulated": False,
+    "model": "qwen3-0.6b",
+    "model_title": "Qwen3-0.6B",
+    "kind": "llm",
+    "npu_cores": 3,
+    "artifact": {
+        "file": "qwen3-0.6b-3core.rkllm",
+        "sha256": "ab" * 32,
+        "size_bytes": 900_000_000,
+        "npu_core_num": 3,
+        "dtype": "W8A8",
+        "toolkit": "1.2.2",
+        "max_context": 4096,
+    },
+    "workload": {
+        "prompt_set": "basic",
+        "prompt_set_sha256": "cd" * 32,
+        "prompt_id": "story",
+        "prompt_chars": 120,
+        "max_new_tokens": 64,
+        "max_context_len": 1024,
+    },
+    "repeat": 1,
+    "warmup": False,
+    "limit_s": 600,
+    "created_utc": "2026-01-02T03:04:05Z",
+    "tool": "0.1.0",
+}
+START = {"run": SPEC["run"], "campaign": "c1", "boot_id": "boot-1", "uptime_s": 10.0, "epoch_s": 1, "pid": 5}
+END = {
+    "result": "success",
+    "exit_code": 0,
+    "signal": None,
+    "boot_id": "boot-1",
+    "uptime_s": 20.0,
+    "duration_s": 9.5,
+    "limit_s": 600,
+    "dmesg": "ok",
+}
+FACTS = {"schema": 1, "simulated": None, "npu": {"driver": "0.9.8"}}
+TELEMETRY = (
+    "uptime_s,memavail_bytes,rss_bytes,vmhwm_bytes,npu_hz\n1,2,3,1500000000,5\n2,2,3,1610612736,5\n3,2,3,,5\n4,2,3,9"
+)
+
+
+def evidence(collected: Path, **changed: Any) -> Path:
+    """A good run's folder; ``spec={…}`` changes keys, ``end=None`` leaves the file out, bytes are taken as they are."""
+    parts: dict[str, tuple[str, Any]] = {
+        "spec": ("spec.json", SPEC),
+        "start": ("start.json", START),
+        "end": ("end.json", END),
+        "before": ("facts.before.json", FACTS),
+        "after": ("facts.after.json", FACTS),
+        "outcome": ("outcome.json", None),
+        "manifest": ("manifest.json", None),
+        "stdout": ("stdout.log", (BANNER + TABLE).encode()),
+        "stderr": ("stderr.log", b""),
+        "dmesg": ("dmesg.log", b""),
+        "telemetry": ("telemetry.csv", TELEMETRY.encode()),
+    }
+    folder = collected / "c1" / "rk3588-a" / str(SPEC["run"])
+    folder.mkdir(parents=True)
+    for key, (name, usual) in parts.items():
+        value = changed.get(key, usual)
+        if value is None:
+            continue
+        if isinstance(value, dict):
+            value = json.dumps((usual or {}) | value).encode()
+        (folder / name).write_bytes(value)
+    return folder
+
+
+def only_run(collected: Path, **changed: Any) -> Run:
+    """The one run of a folder made by ``evidence``."""
+    evidence(collected, **changed)
+    (run,) = read_runs(collected)
+    return run
+
+
+def test_a_good_run_is_ok_and_its_numbers_are_those_of_the_table(tmp_path: Path) -> None:
+    run = only_run(tmp_path / "collected")
+    assert (run.outcome, run.reason) == (Outcome.OK, None)
+    assert run.ttft_ms == 200.0
+    assert (run.prefill_tps, run.prefill_tokens) == (200.0, 40)
+    assert (run.generate_tps, run.generate_tokens) == (20.0, 63)
+    assert run.init_ms == 1200.5
+    assert run.peak_memory_bytes == 1_610_612_736  # 1.50 "GB" is 1.5 GiB
+    assert run.vmhwm_bytes == 1_610_612_736
+    assert (run.npu_cores, run.npu_core_num) == (3, 3)
+    assert (run.runtime, run.driver, run.toolkit, run.dtype) == ("1.2.3", "0.9.8", "1.2.2", "W8A8")
+    assert run.duration_s == 9.5
+    assert run.log == "collected/c1/rk3588-a/000-qwen3-0.6b-3core-r1/stdout.log"
+    assert run.workload.prompt_id == "story"
+    assert (run.origin, run.simulated, run.warmup, run.counts) == ("measured", False, False, True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "outcome", "reason"),
+    [
+        ({"stdout": BANNER.encode()}, "failed", "exit code 0 without a performance table"),
+        ({"end": {"result": "timeout", "exit_code": 124}, "stdout": b""}, "timeout", "time limit of 600 s"),
+        ({"end": {"result": "cancelled", "exit_code": 143}}, "cancelled", "cancelled after 10 s"),
+        ({"end": {"result": "exit-code", "exit_code": 255}, "stdout": b""}, "failed", "exit code 255"),
+        ({"end": {"result": "signal", "exit_code": 139, "signal": 11}}, "failed", "signal 11"),
+        ({"end": {"result": "oom-kill", "exit_code": 137, "signal": 9}}, "oom", "memory"),
+        (
+            {
+                "end": {"result": "signal", "exit_code": 137, "signal": 9},
+                "stdout": BANNER.encode(),
+                "dmesg": b"[  9.1] Out of memory: Killed process 812 (llm_demo) total-vm:1kB, anon-rss:900000kB\n",
+            },
+            "oom",
+            "",
+        ),
+        ({"end": None, "outcome": {"outcome": "rebooted", "reason": "boot_id differs"}}, "rebooted", "boot_id differs"),
+        ({"end": None}, "lost", "no end.json"),
+        ({"end": {"boot_id": "boot-2"}}, "rebooted", "two boots"),
+        ({"end": b"{"}, "failed", "end.json does not say how it ended"),
+        ({"stderr": b"E RKNN: [12:00:00.000] failed to submit!, op id: 1\n"}, "tainted", ""),
+        ({"spec": {"npu_cores": 1}}, "tainted", "3"),
+    ],
+)
+def test_the_outcome_is_what_end_record_and_logs_say_together(
+    tmp_path: Path, changed: dict[str, Any], outcome: str, reason: str
+) -> None:
+    run = only_run(tmp_path / "collected", **changed)
+    assert run.outcome == outcome
+    assert run.reason
+    assert reason in run.reason
+    assert not run.counts
+
+
+@pytest.mark.parametrize("word", ["unreachable", "skipped", "failed", "lost", "cancelled"])
+def test_a_run_that_never_got_to_its_board_is_what_the_workstation_wrote(tmp_path: Path, word: str) -> None:
+    nothing = dict.fromkeys(("start", "end", "before", "after", "stdout", "stderr", "dmesg", "telemetry"))
+    run = only_run(tmp_path / "collected", **nothing, outcome={"outcome": word, "reason": "no answer in 5 s"})
+    assert (run.outcome, run.reason) == (word, "no answer in 5 s")
+    assert run.ttft_ms is None
+    assert run.log == "collected/c1/rk3588-a/000-qwen3-0.6b-3core-r1"
+
+
+@pytest.mark.parametrize("word", ["ok", "splendid", None])
+def test_the_workstation_alone_can_not_make_a_run_ok(tmp_path: Path, word: str | None) -> None:
+    run = only_run(tmp_path / "collected", end=None, outcome={"outcome": word, "reason": "x"})
+    assert run.outcome == "failed"
+
+
+def test_the_boards_end_record_outweighs_what_the_workstation_feared(tmp_path: Path) -> None:
+    run = only_run(tmp_path / "collected", outcome={"outcome": "lost", "reason": "x"})
+    assert run.outcome == "ok"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"spec": None}, "no spec.json"),
+        ({"spec": b"{"}, "is no JSON"),
+        ({"spec": b"\xff\x00["}, "is no JSON"),
+        ({"spec": b"[" * 100_000}, "is no JSON"),
+        ({"spec": b"[1, 2]"}, "no JSON object"),
+        ({"spec": b'{"n": ' + b"9" * 5000 + b"}"}, "is no JSON"),
+        ({"spec": b" " * (2**20 + 1)}, "larger than 1 MiB"),
+        ({"spec": {"board": "rk3588-b"}}, "spec.json is of board 'rk3588-b'"),
+        ({"spec": {"npu_cores": "three"}}, "npu_cores is 'three'"),
+        ({"spec": {"npu_cores": True}}, "npu_cores is True"),
+        ({"spec": {"model": ""}}, "model is ''"),
+    ],
+)
+def test_a_broken_spec_is_a_failed_row_that_says_why(tmp_path: Path, changed: dict[str, Any], reason: str) -> None:
+    run = only_run(tmp_path / "collected", **changed)
+    assert run.outcome == "failed"
+    assert reason in str(run.reason)
+    assert run.board == "rk3588-a"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"spec": {"simulated": True}},
+        {"spec": {"origin": "simulated"}},
+        {"before": {"simulated": {"time_scale": 20}}},
+        {"after": {"simulated": {"time_scale": 1}}},
+        {"before": {"simulated": 0}},
+        {"end": {"time_scale": 20}},
+    ],
+)
+def test_one_sign_of_a_simulation_makes_the_run_simulated(tmp_path: Path, changed: dict[str, Any]) -> None:
+    assert only_run(tmp_path / "collected", **changed).simulated
+
+
+def test_a_run_whose_origin_nobody_states_is_not_called_measured(tmp_path: Path) -> None:
+    assert only_run(tmp_path / "collected", spec=b"{").origin == "unknown"
+
+
+def test_a_file_that_changed_after_it_was_collected_taints_the_run(tmp_path: Path) -> None:
+    folder = evidence(tmp_path)
+    files = {path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in folder.iterdir()}
+    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "files": files}))
+    assert read_runs(tmp_path)[0].outcome == "ok"
+    (folder / "telemetry.csv").write_text("vmhwm_bytes\n1\n")
+    run = read_runs(tmp_path)[0]
+    assert (run.outcome, run.reason) == ("tainted", "telemetry.csv is not what was collected")
+
+
+def test_a_file_that_was_added_after_collection_taints_the_run(tmp_path: Path) -> None:
+    folder = evidence(tmp_path)
+    files = {path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in folder.iterdir()}
+    del files["end.json"]
+    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "files": files}))
+    assert read_runs(tmp_path)[0].reason == "end.json is not what was collected"
+
+
+@pytest.mark.parametrize("listed", [None, [], {}, {"../../secret": {}}, {"a\0b": {"sha256": "0"}}, {"stdout.log": 3}])
+def test_a_manifest_that_makes_no_sense_taints_the_run(tmp_path: Path, listed: object) -> None:
+    assert only_run(tmp_path / "collected", manifest={"files": listed}).outcome == "tainted"
+
+
+def test_with_an_image_the_prefill_alone_is_no_time_to_first_token(tmp_path: Path) -> None:
+    assert only_run(tmp_path / "collected", spec={"kind": "vlm"}).ttft_ms is None
+
+
+def test_the_driver_of_a_run_without_banner_is_the_boards_own(tmp_path: Path) -> None:
+    run = only_run(tmp_path / "collected", stdout=b"", before={"npu": {"driver": "0.8.2"}})
+    assert (run.driver, run.runtime) == ("0.8.2", None)
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "expected"),
+    [
+        (None, None),
+        (b"", None),
+        (b"uptime_s,rss_bytes\n1,2\n", None),
+        (b"vmhwm_bytes\n-5\n1e9\nnan\n12345678901234567890123\n\xd9\xa3\n", None),
+        (b"vmhwm_bytes\n100\n7", 100),
+        (b"uptime_s,vmhwm_bytes\n1\n2,300\n\n3,200\n", 300),
+    ],
+)
+def test_vmhwm_is_the_highest_whole_sample(tmp_path: Path, telemetry: bytes | None, expected: int | None) -> None:
+    assert only_run(tmp_path / "collected", telemetry=telemetry).vmhwm_bytes == expected
+
+
+def test_runs_are_found_sorted_and_unfinished_ones_are_not_there(tmp_path: Path) -> None:
+    for path in ("b/x/2", "b/x/1", "a/y/3", "b/x/.4.part", ".c/x/5", "b/.z/6"):
+        (tmp_path / path).mkdir(parents=True)
+    (tmp_path / "a" / "note.txt").write_text("not a board")
+    found = [(files.campaign, files.board, files.run) for files in find_runs(tmp_path)]
+    assert found == [("a", "y", "3"), ("b", "x", "1"), ("b", "x", "2")]
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "board" / "run").mkdir(parents=True)
+    collected = tmp_path / "collected"
+    folder = evidence(collected, stdout=None)
+    (collected / "linked").symlink_to(outside)
+    secret = tmp_path / "secret.log"
+    secret.write_text(BANNER + TABLE)
+    (folder / "stdout.log").symlink_to(secret)
+    (run,) = read_runs(collected)
+    assert run.outcome == "failed"
+    assert run.ttft_ms is None
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_on(tmp_path: Path) -> None:
+    folder = evidence(tmp_path / "collected", spec=None, stdout=None)
+    os.mkfifo(folder / "spec.json")
+    os.mkfifo(folder / "stdout.log")
+    (run,) = read_runs(tmp_path / "collected")
+    assert "no plain file" in str(run.reason)
+
+
+def test_no_folder_is_no_runs_and_a_file_is_an_error(tmp_path: Path) -> None:
+    assert find_runs(tmp_path / "nothing") == ()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotRead, match="is no folder"):
+        find_runs(tmp_path / "file")
+
+
+def test_of_a_log_above_the_limit_whole_lines_at_both_ends_are_read(tmp_path: Path) -> None:
+    (tmp_path / "stdout.log").write_bytes(b"first 11\nsecond 22\nthird 33\nfourth 44\nfifth 55\n")
+    files = RunFiles("c", "b", "r", tmp_path, tmp_path)
+    data = files.read("stdout.log", limit_bytes=24)
+    assert data is not None
+    assert data.startswith(b"first 11\n\n[")
+    assert data.endswith(b"]\nfifth 55\n")
+    assert files.read("stdout.log", limit_bytes=100) == (tmp_path / "stdout.log").read_bytes()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_nothing_in_a_runs_folder_makes_reading_raise(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("c") / "campaign" / "board" / "run"
+    folder.mkdir(parents=True)
+    values = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=6),
+        max_leaves=12,
+    )
+    for name in FILES:
+        kind = data.draw(st.sampled_from(("missing", "bytes", "json")))
+        if kind == "bytes":
+            (folder / name).write_bytes(data.draw(st.binary(max_size=60)))
+        elif kind == "json":
+            (folder / name).write_text(json.dumps(data.draw(st.dictionaries(st.sampled_from(WORDS), values))))
+    run = read_run(RunFiles("campaign", "board", "run", folder, folder.parents[2]))
+    assert run.outcome is not Outcome.OK
+
+
+FILES = (
+    *("spec.json", "start.json", "end.json", "outcome.json", "facts.before.json", "facts.after.json"),
+    *("stdout.log", "stderr.log", "dmesg.log", "telemetry.csv", "manifest.json"),
+)
+WORDS = (
+    *("campaign", "board", "run", "model", "npu_cores", "artifact", "workload", "file", "sha256", "files", "npu"),
+    *("driver", "simulated", "time_scale", "origin", "result", "exit_code", "outcome", "reason", "boot_id", "signal"),
+)
+
+
+OK_END = End(result="success", exit_code=0, duration_s=9.0, limit_s=60)
+TABLE_SEEN = Logs(has_table=True)
+
+
+@pytest.mark.parametrize(
+    ("end", "logs", "outcome"),
+    [
+        (OK_END, TABLE_SEEN, "ok"),
+        (OK_END, Logs(), "failed"),
+        (OK_END, Logs(failure="npu_malloc", errno=12), "oom"),
+        (OK_END, Logs(failure="npu_malloc", errno=14), "failed"),
+        (OK_END, Logs(has_table=True, refuted=("prefill slower than generate",)), "tainted"),
+        (OK_END, Logs(has_table=True, failure="npu_submit_failed"), "tainted"),
+        (End("exit-code", 255), Logs(failure="npu_malloc", errno=12), "oom"),
+        (End("exit-code", 255), Logs(failure="npu_malloc", errno=14), "failed"),
+        (End("signal", 137, 9), Logs(failure="oom_task_table"), "oom"),
+        (End("exit-code", 1), Logs(failure="oom_task_table"), "failed"),
+        (End("timeout", 124), Logs(failure="oom_kill"), "oom"),
+        (End("timeout", 124), TABLE_SEEN, "timeout"),
+        (End("cancelled", 143), TABLE_SEEN, "cancelled"),
+        (End(None, 0), TABLE_SEEN, "failed"),
+        (None, TABLE_SEEN, "lost"),
+    ],
+)
+def test_judge_decides_by_end_record_and_logs(end: End | None, logs: Logs, outcome: str) -> None:
+    judgement = judge(end=end, logs=logs)
+    assert judgement.outcome == outcome
+    assert bool(judgement.reason) == (outcome != "ok")
+
+
+def test_what_the_parser_found_is_in_the_reason_and_its_advice_comes_first() -> None:
+    logs = Logs(failure="model_invalid", means="not an .rkllm file", advice="compare its sha256")
+    assert judge(end=End("exit-code", 255), logs=logs) == Judgement(
+        Outcome.FAILED, "exit code 255; model_invalid: not an .rkllm file", "compare its sha256"
+    )
