@@ -1,0 +1,228 @@
+"""A real OpenSSH server for tests: its own keys and configuration, a free port, ready when it sends its banner."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import os
+import pwd
+import select
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fleet.deadline import Deadline
+from fleet.endpoint import Endpoint
+from fleet.host_keys import HostKey, HostKeys
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin") or "/usr/sbin/sshd"
+PRIVATE_USER = "rkfleet-test"  # exists only in the mount namespace of a test's sshd
+READY_S = 20.0
+
+
+class NoSuchUser(Exception):
+    """This machine can not log a normal user in; the reason is the text."""
+
+
+@functools.cache
+def new_key(folder: Path, name: str, kind: str = "ed25519") -> Path:
+    """A private key without a passphrase, made once per folder and name."""
+    path = folder / name
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "test", "-f", str(path)], check=True, timeout=60)
+    return path
+
+
+def public(path: Path) -> HostKey:
+    """The public half of a key file."""
+    return HostKey.parse(path.with_name(f"{path.name}.pub").read_text())
+
+
+def free_port() -> int:
+    """A port where nothing listens now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@dataclass
+class Sshd:
+    """One server. ``stop``, ``freeze`` and ``thaw`` act on it and on the processes of its connections."""
+
+    folder: Path
+    user: str
+    identity: Path
+    host_key: Path
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes] = field(repr=False)
+    frozen: list[int] = field(default_factory=list)
+
+    @property
+    def key(self) -> HostKey:
+        """The host key it shows."""
+        return public(self.host_key)
+
+    def endpoint(self, name: str = "board", *, port: int | None = None, key: Path | None = None) -> Endpoint:
+        """How to reach it; ``port`` is a proxy's."""
+        return Endpoint(name, "127.0.0.1", port or self.port, self.user, key or self.identity, agent=False)
+
+    def known(self, *ports: int) -> HostKeys:
+        """A project file that trusts it at its own port and at those of proxies."""
+        keys = HostKeys.load(self.folder / "known_hosts")
+        for port in (self.port, *ports):
+            keys.replace("127.0.0.1", port, [self.key])
+        return keys
+
+    def processes(self) -> list[int]:
+        """The server and everything that it started, leaves first."""
+        return [*reversed(_children(self.process.pid)), self.process.pid]
+
+    def servers(self) -> list[int]:
+        """The sshd processes, without the commands they run."""
+        return [pid for pid in self.processes() if _comm(pid).startswith("sshd")]
+
+    def freeze(self) -> None:
+        """SIGSTOP: the kernel still accepts and acknowledges, and nobody answers."""
+        for pid in self.servers():
+            os.kill(pid, signal.SIGSTOP)
+            self.frozen.append(pid)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        for pid in self.frozen:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        self.frozen.clear()
+
+    def drop_connections(self) -> None:
+        """Kill the processes that serve connections, as a reboot would."""
+        for pid in self.servers():
+            if pid != self.process.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it and all that runs below it."""
+        self.thaw()
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(READY_S)
+
+
+def start(folder: Path, *, user: str | None = None, keys: Path | None = None, extra: str = "") -> Sshd:
+    """Start a server that lets ``user`` in (default: whoever runs the tests) and wait for its banner.
+
+    A normal user for tests that run as root exists only inside the server's own mount namespace, where another
+    file lies over /etc/passwd; where that is not allowed, an account of the machine with a shell has to do.
+    """
+    keys = keys or folder
+    folder.chmod(0o755)
+    identity, host_key = new_key(keys, "id"), new_key(keys, "host")
+    authorized = folder / "authorized_keys"
+    authorized.write_text(identity.with_name(f"{identity.name}.pub").read_text())
+    before, login = _way_in(folder, user)
+    port, log = free_port(), folder / "sshd.log"
+    config = folder / "sshd_config"
+    config.write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nAuthorizedKeysFile {authorized}\n"
+        "PidFile none\nStrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+        "PermitRootLogin prohibit-password\nUsePAM no\nPrintMotd no\nLogLevel VERBOSE\nMaxStartups 100\n"
+        f"AllowTcpForwarding yes\nSubsystem sftp internal-sftp\n{extra}"
+    )
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it when it is root
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [*before, SSHD, "-D", "-e", "-f", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    server = Sshd(folder, login, identity, host_key, port, log, process)
+    try:
+        wait_for_banner(port, process, log)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+@contextlib.contextmanager
+def running(folder: Path, **options: object) -> Iterator[Sshd]:
+    """A server for the length of the block."""
+    server = start(folder, **options)  # type: ignore[arg-type]
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def wait_for_banner(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until ``SSH-2.0-…`` is sent; a server that ended says why in its log."""
+    deadline = Deadline.after(READY_S)
+    while not deadline.expired:
+        if process.poll() is not None:
+            raise RuntimeError(f"sshd ended with {process.returncode}: {log.read_text()}")
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=deadline.left_s) as sock:
+                if sock.recv(8).startswith(b"SSH-"):
+                    return
+        except OSError:
+            select.select([], [], [], 0.01)  # nobody tells us when it listens: ask again
+    raise RuntimeError(f"sshd sends no banner: {log.read_text()}")
+
+
+def _way_in(folder: Path, user: str | None) -> tuple[list[str], str]:
+    """The words to put before sshd, and the account to log in to; "normal" is any account but root."""
+    me = pwd.getpwuid(os.getuid())
+    if user != "normal" or me.pw_uid != 0:
+        return [], me.pw_name
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    passwd = folder / "passwd"
+    line = f"{PRIVATE_USER}:x:54321:54321::{home}:/bin/sh\n"
+    passwd.write_text(Path("/etc/passwd").read_text() + line)
+    passwd.chmod(0o644)
+    os.chown(home, 54321, 54321)
+    for parent in [folder, *folder.parents]:
+        if parent.stat().st_uid == 0 and parent.is_relative_to("/tmp") and parent != Path("/tmp"):
+            parent.chmod(parent.stat().st_mode | 0o011)  # pytest's folders are closed to others
+    enter = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', str(passwd)]
+    if subprocess.run([*enter, "true"], capture_output=True, timeout=20).returncode == 0:
+        return enter, PRIVATE_USER
+    shells = Path("/etc/shells").read_text().split() if Path("/etc/shells").exists() else []
+    for entry in pwd.getpwall():
+        if entry.pw_uid >= 1000 and entry.pw_shell in shells:
+            return [], entry.pw_name
+    raise NoSuchUser("no mount namespace is allowed here, and no account but root has a shell")
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    for child in map(int, text.split()):
+        found += [child, *_children(child)]
+    return found
+
+
+def _comm(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""
+
+
+def base64_of(key: HostKey) -> str:
+    """The key as it stands in a known_hosts line."""
+    return base64.b64encode(key.blob).decode()
