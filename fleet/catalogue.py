@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field
 from fleet.errors import ConfigError
 from fleet.fields import Frozen, Name, Switch, Text, Version, once, refuse
 from fleet.validate import Problem, config_error, validated
-from fleet.yaml_file import meant, read_yaml, shown
+from fleet.yaml_file import meant, name_of, read_yaml, shown
 
 CATALOGUE_FILE = Path("models.yaml")
 NPU_CORES = (1, 2, 3)  # of an RK3588
@@ -117,7 +117,9 @@ class Catalogue(Frozen):
         by_name = {known.casefold(): model for model in self.models for known in _names(model)}
         if name.casefold() in by_name:
             return by_name[name.casefold()]
-        what = f"{shown(name)} is no model of {self.file}; {meant(name, [model.name for model in self.models])}"
+        what = (
+            f"{shown(name)} is no model of {name_of(self.file)}; {meant(name, [model.name for model in self.models])}"
+        )
         raise ConfigError(what, key="--model")
 
 

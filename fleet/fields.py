@@ -108,7 +108,8 @@ def board_path(text: str) -> str:
     if text == "~":
         return "."
     if text.startswith("~/"):
-        return path_text(text[2:].lstrip("/") or ".")
+        rest = text[2:].lstrip("/") or "."
+        return f"./{rest}" if rest.startswith(("-", "~")) else rest
     if text.startswith("~"):
         refuse(f"{shown(text)}: '~user' is not expanded on the board; write the whole path")
     return text

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from fleet.errors import ConfigError
 from fleet.fields import (
@@ -35,8 +35,8 @@ from fleet.fields import (
     once,
 )
 from fleet.patterns import choose
-from fleet.validate import Problem, config_error, problems, validated
-from fleet.yaml_file import Where, meant, read_yaml
+from fleet.validate import Problem, config_error, validated
+from fleet.yaml_file import Where, meant, name_of, read_yaml
 
 INVENTORY_FILE = Path("inventory.yaml")
 
@@ -186,8 +186,6 @@ def load_inventory(path: Path = INVENTORY_FILE) -> Inventory:
         found += _reaching(name, entry, merged)
         try:
             boards.append(_entry(name, merged, path))
-        except ValidationError as error:
-            found += problems(BoardEntry, error, ("boards", name))
         except RuntimeError:  # of expanduser()
             user = Path(merged["key"]).parts[0]
             found.append(Problem(("boards", name, "key"), f"there is no home of '{user}' on this machine"))
@@ -213,7 +211,7 @@ def select(inventory: Inventory, patterns: Sequence[str]) -> tuple[BoardEntry, .
 
 
 def _unknown(inventory: Inventory, what: str, hint: str = "invoke boards") -> ConfigError:
-    return ConfigError(what, file=str(inventory.file), hint=hint)
+    return ConfigError(what, file=name_of(inventory.file), hint=hint)
 
 
 def _merged(written: _File, entry: Written) -> dict[str, Any]:

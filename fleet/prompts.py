@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fleet.errors import ConfigError
 from fleet.fields import NAME_RULE
-from fleet.yaml_file import meant, read_text, shown
+from fleet.yaml_file import meant, name_of, read_text, shown
 
 # a word of a command line ends at 128 KiB on Linux (MAX_ARG_STRLEN), and quoting makes it longer
 MAX_PROMPT_BYTES = 32 * 2**10
@@ -79,7 +79,7 @@ def load_prompts(path: Path) -> PromptSet:
     if not prompts and not found:
         found.append("has no prompt; a line 'id: prompt' was expected")
     if found:
-        raise ConfigError(f"\n{path}: ".join(found), file=str(path))
+        raise ConfigError(f"\n{name_of(path)}: ".join(found), file=name_of(path))
     canonical = "".join(f"{prompt.id}: {prompt.text}\n" for prompt in prompts)
     return PromptSet(path.stem, hashlib.sha256(canonical.encode()).hexdigest(), tuple(prompts))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -43,16 +43,7 @@ def validated(model: type[M], document: Document) -> M:
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        raise config_error(document, problems(model, error)) from error
-
-
-def problems(model: type[BaseModel], error: ValidationError, at: Where = ()) -> list[Problem]:
-    """pydantic's findings in our words; ``at`` is where the model stands in the file."""
-    found = []
-    for details in error.errors(include_url=False):
-        loc = tuple(part for part in details["loc"] if part != "[key]")
-        found.append(Problem((*at, *loc), _what(model, loc, details)))
-    return found
+        raise config_error(document, _problems(model, error)) from error
 
 
 def config_error(document: Document, found: Iterable[Problem]) -> ConfigError:
@@ -78,6 +69,13 @@ def dotted(where: Where) -> str:
             bare = len(part) < 64 and _BARE.fullmatch(part)
             text += ("." if text else "") + (part if bare else shown(part))
     return text
+
+
+def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
+    """pydantic's findings in our words."""
+    for details in error.errors(include_url=False):
+        where = tuple(part for part in details["loc"] if part != "[key]")
+        yield Problem(where, _what(model, where, details))
 
 
 def _with_line(document: Document, problem: Problem) -> str:

@@ -69,9 +69,17 @@ class _Open:
         return where
 
 
+def name_of(path: Path) -> str:
+    """A file's name in messages: as short as it can be from where the person stands."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (OSError, ValueError):  # OSError: the current folder is gone
+        return str(path)
+
+
 def read_text(path: Path) -> str:
     """The text of a file that a person wrote; a ConfigError for whatever is in the way."""
-    file = str(path)
+    file = name_of(path)
     try:
         if not path.exists():
             near = nearest(path.name, (other.name for other in path.parent.glob("*")))
@@ -95,7 +103,7 @@ def read_text(path: Path) -> str:
 
 def read_yaml(path: Path) -> Document:
     """The mapping in the file at ``path``."""
-    return parse_yaml(read_text(path), str(path))
+    return parse_yaml(read_text(path), name_of(path))
 
 
 def parse_yaml(text: str, file: str, *, loader: type | None = None) -> Document:

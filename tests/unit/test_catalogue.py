@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fleet.catalogue import Catalogue, Kind, load_catalogue
 from fleet.errors import ConfigError, ExitCode
+from fleet.yaml_file import name_of
 from virtual.artifacts import write_artifacts
 
 SHIPPED = Path(__file__).parents[2] / "models.yaml"
@@ -64,7 +65,7 @@ def test_a_model_answers_to_its_name_title_and_aliases_in_any_capitals(tmp_path:
 def test_an_unknown_model_is_a_config_error_with_the_nearest_name(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_catalogue(SHIPPED).model(name)
-    assert str(caught.value) == f"--model: '{name}' is no model of {SHIPPED}; nearest is 'qwen3-0.6b'"
+    assert str(caught.value) == f"--model: '{name}' is no model of {name_of(SHIPPED)}; nearest is 'qwen3-0.6b'"
     assert caught.value.exit_code == ExitCode.USAGE
 
 

@@ -149,8 +149,10 @@ def test_a_path_may_hold_whatever_a_path_can_hold(tmp_path: Path) -> None:
 
 
 def test_the_tilde_of_a_board_path_means_its_home_which_is_where_relative_paths_start(tmp_path: Path) -> None:
-    entry = load(tmp_path, board("{address: h, paths: {llm_demo: ~/rkllm/llm_demo, models: '~'}}")).board("a")
+    paths = "{llm_demo: ~/rkllm/llm_demo, models: '~', libraries: [~/-x, ~/~x, ~//y]}"
+    entry = load(tmp_path, board(f"{{address: h, paths: {paths}}}")).board("a")
     assert (entry.paths.llm_demo, entry.paths.models) == ("rkllm/llm_demo", ".")
+    assert entry.paths.libraries == ("./-x", "./~x", "y")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +209,6 @@ def test_the_tilde_of_a_board_path_means_its_home_which_is_where_relative_paths_
             "boards.a.key: there is no home of '~nobodyhere' on this machine (line 2)",
         ),
         ("{address: h, paths: {llm_demo: -x}}", "boards.a.paths.llm_demo: '-x' is not a path here: a '-' in front"),
-        ("{address: h, paths: {llm_demo: ~/-x}}", "boards.a.paths.llm_demo: '-x' is not a path here: a '-' in front"),
         (
             "{address: h, paths: {llm_demo: ~u/x}}",
             "boards.a.paths.llm_demo: '~u/x': '~user' is not expanded on the board",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import ConfigError
-from fleet.yaml_file import MAX_FILE_BYTES, meant, nearest, parse_yaml, read_yaml, shown
+from fleet.yaml_file import MAX_FILE_BYTES, meant, name_of, nearest, parse_yaml, read_yaml, shown
 
 LOADERS = pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml.CSafeLoader], ids=["python", "libyaml"])
 
@@ -92,6 +92,14 @@ def test_a_file_that_can_not_be_read_says_why(tmp_path: Path) -> None:
             read_yaml(tmp_path / name)
         assert caught.value.what == message
         assert caught.value.file == str(tmp_path / name)
+
+
+def test_a_file_below_the_current_folder_is_named_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(tmp_path / "lab" / "boards.yaml")
+    assert str(caught.value) == "lab/boards.yaml: there is no such file"
+    assert name_of(Path("/elsewhere/boards.yaml")) == "/elsewhere/boards.yaml"
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
