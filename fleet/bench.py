@@ -7,24 +7,35 @@ runs on the boards alone (they are detached) and says which are still there.
 from __future__ import annotations
 
 import json
+import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
-from fleet import defaults, evidence, job, plan
+from fleet import defaults, evidence, job, plan, virtual_boards
 from fleet.boards import libraries_of
 from fleet.connection import Board
 from fleet.deadline import Deadline
-from fleet.errors import BoardError, ConfigError, ConnectionDropped, FleetError, Unreachable
+from fleet.errors import (
+    BoardError,
+    ConfigError,
+    ConnectionDropped,
+    ExitCode,
+    FleetError,
+    Unreachable,
+    worst,
+)
 from fleet.facts import read_facts
 from fleet.inventory import BoardEntry
 from fleet.listener import Listener, Position
 from fleet.plan import PlannedRun, Request
 from fleet.pool import on_each
 from fleet.push import Placed, place
-from fleet.run import RunSpec, utc_now
+from fleet.run import RunSpec, new_campaign_id, utc_now
 from fleet.scripts import Store, prepare
+from fleet.session import Session
 from fleet.verdict import Outcome
 
 Connect = Callable[[BoardEntry], Board]
@@ -243,3 +254,39 @@ class Campaign:
             tool=self.tool,
             placed=(placed.sha256, placed.size_bytes) if placed else None,
         )
+
+
+def start(session: Session, request: Request, listener: Listener) -> CampaignResult:
+    """Make the stand-in files that virtual boards need, give the campaign its id, and run it."""
+    plans = plan.check(request)
+    for entry in request.boards:
+        if entry.virtual and not all((session.models / one.artifact.file).exists() for one in plans[entry.name]):
+            virtual_boards.make_artifacts(session.models, request.model.name)
+    campaign = new_campaign_id(datetime.now(UTC), secrets.token_hex(2))
+    return Campaign(
+        request, campaign, session.collected, session.models, session.connect, listener, session.version
+    ).run()
+
+
+def epilogue(result: CampaignResult) -> list[str]:
+    """What a person has to know after a campaign: what failed where, and what still runs where."""
+    lines = [board.error.message() for board in result.boards if board.error]
+    going = [(board.board, run) for board in result.boards for run in board.left]
+    if going:
+        lines.append(f"campaign {result.campaign}: still on the boards")
+        lines += [
+            f"  {board}: {run}   follow: invoke attach --board {board}   stop: invoke cancel --board {board}"
+            for board, run in going
+        ]
+        lines.append("  what ends there meanwhile: invoke collect")
+    elif result.interrupted:
+        lines.append(f"campaign {result.campaign}: interrupted, nothing is running on the boards")
+    return lines
+
+
+def exit_code(result: CampaignResult, outcomes: Sequence[str]) -> ExitCode:
+    """0 when every run ended ok or was skipped for a computed reason."""
+    codes = [board.error.exit_code for board in result.boards if board.error]
+    good = {Outcome.OK, Outcome.SKIPPED}
+    codes += [ExitCode.FAILED for outcome in outcomes if outcome not in good]
+    return worst(codes)

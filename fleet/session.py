@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet import virtual_boards
+from fleet import VERSION, virtual_boards
 from fleet.catalogue import Catalogue, load_catalogue
 from fleet.connection import Board
 from fleet.endpoint import Endpoint
 from fleet.host_keys import HostKey, HostKeys
 from fleet.inventory import BoardEntry, Inventory, load_inventory, select
+from fleet.trust import Offer, look
 
 
 @dataclass
@@ -54,6 +55,11 @@ class Session:
         """Where virtual boards keep their disks."""
         return self.home / ".virtual"
 
+    @property
+    def version(self) -> str:
+        """Ours, for the evidence."""
+        return VERSION
+
     def file(self, name: str) -> Path:
         """A file of the team's own where there is one, else the project's."""
         own = self.home / name
@@ -76,6 +82,15 @@ class Session:
             )
             return Board(endpoint, self._own_keys(started))
         return Board(self._endpoint(entry), self.keys)
+
+    def offer(self, entry: BoardEntry) -> Offer:
+        """The host keys that a real board shows now. Raises Unreachable."""
+        return look(entry.name, entry.address, entry.port, self.keys)
+
+    def shown(self, path: Path) -> str:
+        """A path as a person in the current folder would type it."""
+        here = Path.cwd()
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
     def _own_keys(self, started: virtual_boards.Started) -> HostKeys:
         """The key of a board we started ourselves needs nobody to vouch for it, and no place in the project's file."""

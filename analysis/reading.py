@@ -1,0 +1,91 @@
+"""What a person points at: a campaign, one run's folder, a log that came by mail. Finds out which, and says what it holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from analysis.errors import CannotRead
+from analysis.evidence import RunFiles, find_runs
+from analysis.metrics import TABLE_METRICS
+from analysis.parse import parse_file
+from analysis.runs import Run, read_run
+from analysis.text import plain
+from analysis.writers.listing import check_format
+
+
+def read_campaign(collected: Path, campaign: str) -> tuple[Run, ...]:
+    """The runs of one campaign, sorted."""
+    return tuple(read_run(files) for files in find_runs(collected) if files.campaign == campaign)
+
+
+def headline(folder: Path) -> str:
+    """What a run gave, in a few words: outcome, TTFT, speed, memory, and whether it is simulated."""
+    run = read_run(run_files(folder))
+    parts = [str(run.outcome)]
+    parts += [
+        f"{metric.title} {metric.text(value)} {metric.unit}"
+        for metric in TABLE_METRICS
+        if (value := run.metric(metric.name)) is not None
+    ]
+    if run.reason:
+        parts.append(run.reason)
+    return ", ".join(parts) + (f" ({run.origin})" if run.origin != "measured" else "")
+
+
+def run_files(folder: Path) -> RunFiles:
+    """``collected/<campaign>/<board>/<run>`` by its path."""
+    folder = folder.resolve()
+    board, campaign = folder.parent, folder.parent.parent
+    return RunFiles(campaign.name, board.name, folder.name, folder, campaign.parent)
+
+
+def read_path(path: Path, form: str = "table") -> str:
+    """A log, a run's folder, or a folder with logs or runs below it, as text. Raises CannotRead, UnknownFormat."""
+    check_format(form)
+    if not path.exists():
+        raise CannotRead("there is no such file or folder", file=str(path), hint="invoke parse collected/CAMPAIGN")
+    found = [_answer(item) for item in _items(path)]
+    if not found:
+        raise CannotRead("no log below it", file=str(path))
+    if form == "json":
+        return json.dumps(found, ensure_ascii=False, indent=1)
+    return "\n\n".join(_lines(answer, form) for answer in found)
+
+
+def _items(path: Path) -> list[Path]:
+    if path.is_file() or _is_run(path):
+        return [path]
+    runs = sorted(item.parent for item in path.rglob("spec.json") if _visible(item.parent, path))
+    return runs or sorted(item for item in path.rglob("*.log") if _visible(item, path))
+
+
+def _is_run(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("spec.json", "stdout.log", "stderr.log"))
+
+
+def _visible(item: Path, below: Path) -> bool:
+    return not any(part.startswith(".") for part in item.relative_to(below).parts)
+
+
+def _answer(path: Path) -> dict[str, Any]:
+    if path.is_file():
+        return parse_file(path)
+    run = read_run(run_files(path))
+    return run.as_dict()
+
+
+def _lines(answer: dict[str, Any], form: str) -> str:
+    rows = [[plain(name), plain(_text(value))] for name, value in answer.items() if value not in (None, [], {}, "")]
+    return tabulate(rows, tablefmt="github" if form == "md" else "plain", disable_numparse=True)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items() if item is not None)
+    if isinstance(value, list | tuple):
+        return "; ".join(_text(item) for item in value)
+    return str(value)

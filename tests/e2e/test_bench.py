@@ -1,0 +1,151 @@
+"""``invoke bench`` on virtual boards: the whole way from the command line to the table and back to the evidence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+
+import pytest
+
+from tests.e2e.home import virtual
+
+EVIDENCE = {
+    "spec.json",
+    "start.json",
+    "end.json",
+    "facts.before.json",
+    "facts.after.json",
+    "stdout.log",
+    "stderr.log",
+    "dmesg.log",
+    "telemetry.csv",
+    "manifest.json",
+}
+
+
+def test_two_boards_are_measured_at_one_two_and_three_cores(home):
+    home.inventory({"a": virtual(), "b": virtual()})
+    done = home.invoke("bench", "--model", "qwen3-0.6b", "--repeats", "2", "--format", "json")
+    cells = json.loads(done.stdout)
+    assert [(cell["board"], cell["npu_cores"]) for cell in cells] == [(b, n) for b in "ab" for n in (1, 2, 3)]
+    assert {cell["outcome"] for cell in cells} == {"ok"} and {cell["n"] for cell in cells} == {2}
+    assert {cell["origin"] for cell in cells} == {"simulated"}
+    runs = home.runs()
+    assert len(runs) == 2 * 3 * 3
+    for run in runs:
+        assert {path.name for path in run.iterdir()} == EVIDENCE
+        for name, seen in json.loads((run / "manifest.json").read_text())["files"].items():
+            data = (run / name).read_bytes()
+            assert (len(data), hashlib.sha256(data).hexdigest()) == (seen["bytes"], seen["sha256"])
+        spec = json.loads((run / "spec.json").read_text())
+        assert f"npu_core_num: {spec['npu_cores']}," in (run / "stdout.log").read_text()
+
+
+def test_the_numbers_are_those_that_the_board_really_made(home):
+    home.inventory({"a": virtual()})
+    cell = json.loads(home.invoke("bench", "--cores", "2", "--repeats", "1", "--format", "json").stdout)[0]
+    truth = [line for line in home.truth("a") if line.get("event") == "demo_end"][-1]
+    assert cell["metrics"]["generate_tps"]["median"] == pytest.approx(truth["generate"]["tps"], abs=0.01)
+    assert cell["metrics"]["ttft_ms"]["median"] == pytest.approx(truth["prefill"]["total_ms"], abs=0.01)
+
+
+def test_collect_brings_nothing_twice_and_writes_the_same_bytes(home):
+    home.inventory({"a": virtual()})
+    home.invoke("bench", "--cores", "3", "--repeats", "1")
+    first = home.invoke("collect")
+    assert first.stdout.split() == ["reports/summary.csv", "reports/summary.xlsx"]
+    before = {path: path.read_bytes() for path in home.folder.joinpath("reports").iterdir()}
+    evidence = {path: path.stat().st_mtime_ns for path in home.collected.rglob("*")}
+    second = home.invoke("collect")
+    assert "a: 0 new, 2 here before" in second.stderr
+    assert before == {path: path.read_bytes() for path in home.folder.joinpath("reports").iterdir()}
+    assert evidence == {path: path.stat().st_mtime_ns for path in home.collected.rglob("*")}
+
+
+def test_a_board_that_is_down_keeps_its_rows_and_stops_nobody(home):
+    home.inventory({"down": virtual("unreachable"), "up": virtual()})
+    done = home.invoke("bench", "--cores", "1", "--repeats", "1", "--format", "json", code=4)
+    assert {cell["board"]: cell["outcome"] for cell in json.loads(done.stdout)} == {"down": "unreachable", "up": "ok"}
+    assert "down: " in done.stderr
+    boards = home.invoke("boards", "--format", "json", code=4)
+    assert [row["state"] for row in json.loads(boards.stdout)] == ["unreachable", "up"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "says"),
+    [
+        ("oom", "oom", "memory"),
+        ("driver_too_old", "failed", "driver"),
+        ("hang", "timeout", "limit"),
+    ],
+)
+def test_a_run_that_can_not_succeed_says_why(home, fault, outcome, says):
+    home.inventory({"a": virtual(fault)})
+    done = home.invoke("bench", "--cores", "1", "--repeats", "1", "--limit", "3", "--format", "json", code=1)
+    cell = json.loads(done.stdout)[0]
+    assert (cell["outcome"], cell["n"]) == (outcome, 0)
+    assert says in json.dumps(cell["reasons"])
+
+
+def test_a_connection_that_drops_in_mid_run_costs_nothing(home):
+    home.inventory({"a": virtual("drop_connection", time_scale=20)})
+    done = home.invoke("bench", "--cores", "3", "--repeats", "1", "--format", "json")
+    assert json.loads(done.stdout)[0]["outcome"] == "ok"
+    events = [line["event"] for line in home.truth("a")]
+    assert events.count("demo_start") == events.count("demo_end") == 2
+    assert any("drop" in json.dumps(line) for line in home.truth("a"))
+
+
+def test_a_full_disk_on_the_board_is_one_clear_message(home):
+    home.inventory({"a": virtual("disk_full")})
+    done = home.invoke("bench", "--cores", "1", "--repeats", "1", code=1)
+    assert "space" in done.stderr and done.stderr.count("Try:") >= 1
+
+
+def test_ctrl_c_says_what_still_runs_and_the_named_command_stops_it(home):
+    home.inventory({"a": virtual("hang")})
+    bench = home.start("bench", "--cores", "1", "--repeats", "1")
+    try:
+        assert any("started" in line for line in bench.stderr)  # reads until the first run is on the board
+        bench.send_signal(signal.SIGINT)
+        _, told = bench.communicate(timeout=30)
+    finally:
+        bench.kill()
+    assert bench.returncode == 130
+    assert "invoke attach --board a" in told and "invoke cancel --board a" in told
+    assert json.loads(home.invoke("status", "--format", "json").stdout)[0]["state"] == "running"
+    assert "cancelled" in home.invoke("cancel", "--board", "a").stdout
+    assert json.loads(home.invoke("status", "--format", "json").stdout)[0]["state"] == "cancelled"
+    home.invoke("collect")
+    assert json.loads((home.runs()[0] / "end.json").read_text())["result"] == "cancelled"
+
+
+def test_a_killed_workstation_loses_no_run(home):
+    home.inventory({"a": virtual(time_scale=10)})
+    bench = home.start("bench", "--cores", "1", "--repeats", "1")
+    try:
+        assert any("started" in line for line in bench.stderr)
+        os.kill(bench.pid, signal.SIGKILL)
+        bench.wait(30)
+    finally:
+        bench.kill()
+    home.invoke("attach", "--board", "a")
+    home.invoke("collect")
+    (run,) = home.runs()
+    assert json.loads((run / "end.json").read_text())["result"] == "success"
+    assert [line["event"] for line in home.truth("a")].count("demo_start") == 1
+
+
+def test_two_campaigns_on_one_board_do_not_run_at_once(home):
+    home.inventory({"a": virtual("hang")})
+    first = home.start("bench", "--cores", "1", "--repeats", "1")
+    try:
+        assert any("started" in line for line in first.stderr)
+        second = home.invoke("bench", "--cores", "1", "--repeats", "1", code=1)
+        assert "busy" in second.stderr and "invoke attach --board a" in second.stderr
+    finally:
+        first.kill()
+        first.communicate()
+    home.invoke("cancel", "--board", "a")

@@ -1,0 +1,43 @@
+"""The shape of the command line: every verb explains itself, and listing them costs nothing."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import invoke
+import pytest
+
+import tasks
+
+PROJECT = Path(__file__).parents[2]
+VERBS = {name: verb for name, verb in vars(tasks).items() if isinstance(verb, invoke.Task)}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_option_is_explained_and_every_parameter_has_a_default(name):
+    verb = VERBS[name]
+    options = [option for option in verb.argspec(verb.body).parameters if option != "_c"]
+    assert {option.replace("_", "-") for option in options} == set(verb.help)
+    assert all(verb.argspec(verb.body).parameters[option].default is not inspect.Parameter.empty for option in options)
+    assert not [
+        argument for argument in verb.get_arguments() if len(argument.names) > 1 and len(argument.names[1]) == 1
+    ]
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_begins_with_a_short_imperative_line_and_shows_how_it_is_typed(name):
+    lines = [line.strip() for line in VERBS[name].__doc__.strip().splitlines()]
+    assert len(lines[0]) <= 70 and lines[0].endswith(".")
+    assert any(line.startswith(f"invoke {name}") for line in lines[1:])
+
+
+def test_listing_the_verbs_loads_nothing_that_a_board_needs():
+    code = (
+        "import sys, tasks;"
+        "print(sorted({'fabric','paramiko','pydantic','rich','xlsxwriter','fleet','analysis'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
