@@ -1,0 +1,146 @@
+"""Which classes of failure a file shows, and where each showed first.
+
+What dies in the middle of an answer prints no table afterwards: a shell's or libc's word inside an answer is
+provisional until the answer ends, and is dropped when a table follows it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+from analysis.parse.failures import FailureClass, Sign, by_exit_code, settle, signs_by_cue
+from analysis.parse.lines import Line
+from analysis.parse.scene import Scene, spoken
+from analysis.parse.table import Table
+
+_ERRNO = re.compile(r"\berrno: (\d+)(?=\D)")
+_EXIT_CODE = re.compile(r"(?:\b(\w+)\s+)?\b(?:exit code|rc)\s*=\s*(\d+)(?=\D)")
+# Other members of a pipeline, whose codes say nothing about the demo.
+_NOT_THE_DEMO = frozenset(
+    {"input", "filter", "tee", "grep", "printf", "echo", "awk", "sed", "cat", "stdin", "reader", "writer", "ssh"}
+)
+_ALLOCATION = frozenset({"npu_malloc", "fd_limit"})
+_FD_LIMIT_ERRNO = 24
+_WARNINGS = (
+    ("driver_too_old", "rknpu driver version is too low"),
+    ("vision_core_mask_rejected", "unavailable core mask"),
+)
+
+
+class Findings:
+    """Reads failures, warnings and exit codes."""
+
+    def __init__(self, scene: Scene, table: Table, cue_names: list[str]) -> None:
+        self.scene = scene
+        self.table = table
+        self.first_seen: dict[str, tuple[int, int]] = {}
+        self.counts: dict[str, int] = {}
+        self.firm: set[str] = set()  # classes that stand on more than a shell's word
+        self.details: dict[str, dict[str, int | str]] = {}
+        self.errno: int | None = None
+        self.exit_code: int | None = None
+        self.warnings: dict[str, None] = {}
+        self._provisional: list[tuple[str, tuple[int, int]]] = []
+        signs = signs_by_cue()
+        self._signs = [signs.get(name, ()) for name in cue_names]
+        scene.on_segment_end.append(self.settle_provisional)
+
+    def settle_provisional(self) -> None:
+        """The answer is over: what looked like a death was one unless a table followed."""
+        for name, place in self._provisional:
+            self._note(name, place)
+        self._provisional.clear()
+
+    def drop_provisional(self) -> None:
+        """A table followed: the process was alive."""
+        self._provisional.clear()
+
+    def _note(self, name: str, place: tuple[int, int]) -> None:
+        if place < self.first_seen.get(name, (1 << 62, 0)):
+            self.first_seen[name] = place
+        self.counts[name] = self.counts.get(name, 0) + 1
+
+    def read_failure(self, line: Line) -> None:
+        for cue in line.cues:
+            for failure, one in self._signs[cue]:
+                if self.counts.get(failure.name, 0) < failure.at_least or failure.details:
+                    self._read_sign(line, failure, one)
+
+    def _read_sign(self, line: Line, failure: FailureClass, one: Sign) -> None:
+        number = self.scene.line_number
+        if self.scene.in_answer and not line.is_runtimes:
+            self._read_in_answer(line, failure, one)
+            return
+        if not self.scene.is_own_line(line):
+            return
+        text = line.body if one.at_start else line.text
+        found = one.pattern.match(text) if one.at_start else one.pattern.search(text)
+        if found is None:
+            return
+        self._note(failure.name, (number, found.start() + len(line.text) - len(text)))
+        if not one.at_start:
+            self.firm.add(failure.name)
+        for name, pattern in failure.details.items():
+            if detail := re.search(pattern, line.text, re.IGNORECASE):
+                value: int | str = int(detail[1]) if detail[1].isdigit() else detail[1]
+                self.details.setdefault(failure.name, {}).setdefault(name, value)
+
+    def _read_in_answer(self, line: Line, failure: FailureClass, one: Sign) -> None:
+        """Within an answer: the first words of the runtime behind `robot:`, a dying process's, and what is glued."""
+        number = self.scene.line_number
+        body = spoken(line.body)
+        if body.startswith(("E rkllm:", "E RKNN:")) and body != line.body:
+            if found := one.pattern.search(body):
+                self._note(failure.name, (number, found.start()))
+                self.firm.add(failure.name)
+        elif one.own is not None and self.scene.is_own_line(line) and one.own.match(line.body):
+            self._provisional.append((failure.name, (number, 0)))
+        elif one.glued is not None and (found := one.glued.search(line.text)):
+            self._provisional.append((failure.name, (number, found.start())))
+
+    def read_errno(self, line: Line) -> None:
+        if self.scene.believes(line):
+            for found in _ERRNO.finditer(line.text):
+                if self.errno is None:
+                    self.errno = int(found[1])
+
+    def read_exit_code(self, line: Line) -> None:
+        if self.exit_code is not None or (self.scene.in_answer and not line.prefix and not self.table.answer_is_over):
+            return
+        for found in _EXIT_CODE.finditer(line.text):
+            if found[1] is None or found[1].lower() not in _NOT_THE_DEMO:
+                self.exit_code = int(found[2])
+                return
+
+    def read_warning(self, line: Line) -> None:
+        if self.scene.believes(line):
+            for name, words in _WARNINGS:
+                if words in line.text:
+                    self.warnings.setdefault(name)
+
+    def classes(self, *, has_table: bool, has_error_line: bool) -> list[str]:
+        """All classes in order, after the table's exceptions; the exit code speaks where no line does."""
+        found = settle(self.first_seen, self.counts)
+        if not found and (name := by_exit_code(self.exit_code, has_table=has_table, has_error_line=has_error_line)):
+            return [name]
+        return found
+
+    def numbers_of(self, classes: list[str]) -> dict[str, int | str]:
+        """The numbers that belong to these classes."""
+        numbers: dict[str, int | str] = {}
+        for name in classes:
+            for key, value in self.details.get(name, {}).items():
+                numbers.setdefault(key, value)
+            if name in _ALLOCATION and self.errno is not None:
+                numbers.setdefault("errno", _FD_LIMIT_ERRNO if name == "fd_limit" else self.errno)
+        return numbers
+
+    CUES = (
+        *zip(signs_by_cue(), itertools.repeat(read_failure)),
+        ("errno:", read_errno),
+        ("exit code", read_exit_code),
+        ("rc=", read_exit_code),
+        ("is too low", read_warning),
+        ("unavailable core mask", read_warning),
+    )

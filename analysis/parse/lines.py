@@ -1,0 +1,110 @@
+"""Bytes become lines, whatever the bytes are.
+
+A line is what is left after NULs and terminal sequences are taken out and the text is split at ``\\n``,
+``\\r\\n`` or ``\\r``; it is decoded as UTF-8 with replacement. A log is read in blocks that end at a line
+end, so memory does not grow with the file; a line longer than ``LINE_LIMIT_BYTES`` keeps its two ends with a
+gap mark between them, so that no value is ever cut in the middle and read as a whole one.
+
+Text of a *closed* line ends with a newline, that of an *open* one (the file stops there) does not. Patterns
+ask for one more character behind each value, and so a value that runs to the end of the file is never taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+BLOCK_BYTES = 1 << 20
+LINE_LIMIT_BYTES = 1 << 20  # an answer of 4096 tokens in one line is about 20 kB
+LINE_KEEP_BYTES = 1 << 16  # of each end of a line that is longer than that
+GAP = "\ufffd".encode()
+
+# CSI (colours, cursor), OSC (window titles of shell prompts) and the two-character escapes.
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n\r]*(?:\x07|\x1b\\)|[()][0-9A-B]|[=>78cDEHM])")
+
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
+# What others put before a line: quote marks, bracketed stamps and tags, journald, ISO stamps, logcat, docker compose.
+_PREFIX = re.compile(
+    rf"""(?:
+        \ ?[>_]+\ ?
+      | \ *\[[^\[\]\n]{{1,80}}\]:?\ ?
+      | {_MONTH}\ +\d{{1,2}}\ {_CLOCK}\ (?:\S+\ [^\s:\[]+(?:\[\d+\])?:\ )?
+      | \d{{4}}-\d\d-\d\d[T\ ]{_CLOCK}(?:Z|[+-]\d\d:?\d\d)?\ (?:\S+\ [^\s:\[]+\[\d+\]:\ |std(?:out|err)\ [FP]\ )?
+      | \d\d-\d\d\ {_CLOCK}\ +\d+\ +\d+\ (?=[VDIWEF]\ )
+      | [\w.-]+\ +\|\ (?!\ *[|:-])
+    )+""",
+    re.VERBOSE,
+)
+_PREFIX_STARTS = frozenset(" >_[0123456789JFMASONDabcdefghijklmnopqrstuvwxyz")
+_QUOTES = re.compile(r"[ >_]+")
+_RUNTIME_START = re.compile(r"\s*[IWE] (?:rkllm|RKNN)\s*:")
+
+
+class Line:
+    """One line of a log: its text, and what stands behind the prefixes that others put there."""
+
+    __slots__ = ("_body", "cues", "text")
+
+    def __init__(self, text: str, cues: list[int]) -> None:
+        self.text = text
+        self.cues = cues
+        self._body: str | None = None
+
+    @property
+    def body(self) -> str:
+        """The text without any prefixes."""
+        if self._body is None:
+            text = self.text
+            found = _PREFIX.match(text) if text[:1] in _PREFIX_STARTS else None
+            self._body = text[found.end() :] if found else text
+        return self._body
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the body."""
+        return self.text[: len(self.text) - len(self.body)]
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether the only prefix is a quote mark: a reporter's, or Markdown in a model's answer."""
+        return bool(self.prefix) and _QUOTES.fullmatch(self.prefix) is not None
+
+    @property
+    def is_runtimes(self) -> bool:
+        """Whether the line begins as the runtime's own do."""
+        return _RUNTIME_START.match(self.body) is not None
+
+
+def clean(block: bytes) -> bytes:
+    """Take out NULs and terminal sequences; every line end becomes ``\\n``."""
+    if b"\0" in block:
+        block = block.replace(b"\0", b"")
+    if b"\x1b" in block:
+        block = _ESCAPES.sub(b"", block)
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return block
+
+
+def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Clean blocks of whole lines; only the last one may end without a line end."""
+    rest = b""
+    for chunk in chunks:
+        rest += chunk
+        # A \r that ends the chunk may be half of \r\n: it stays for the next round.
+        cut = max(rest.rfind(b"\n"), rest.rfind(b"\r", 0, len(rest) - 1)) + 1
+        if cut:
+            yield clean(rest[:cut])
+            rest = rest[cut:]
+        if len(rest) > LINE_LIMIT_BYTES:
+            rest = rest[:LINE_KEEP_BYTES] + GAP + rest[-LINE_KEEP_BYTES:]
+    if rest:
+        yield clean(rest)
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """``data`` in blocks; a small log, the usual case, is one."""
+    if len(data) <= BLOCK_BYTES:
+        return iter((data,))
+    return (data[start : start + BLOCK_BYTES] for start in range(0, len(data), BLOCK_BYTES))

@@ -1,0 +1,84 @@
+"""Who is speaking: the runtime and the shell, or the model in its answer.
+
+A *segment* runs from one ``robot:`` to the next prompt, banner or shell prompt. In it the model may print
+anything, a performance table or ``Killed`` included, so the readers ask here before they believe a line. Two
+things that are true of processes settle most doubts: the runtime prints one table an answer, and it prints it
+last; and a process that died prints no table afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from analysis.parse.lines import Line
+
+# The official demo on a tty and in a pipe (`user: robot: `), behind a glued error line, and Qengineering's.
+_ANSWER = re.compile(r"(?:(?:^|run failed)(?:user:\s*)?(?P<robot>robot:)|^(?:user:\s*)?answer:)\s?", re.IGNORECASE)
+_PROMPT = re.compile(r"\s*user:", re.IGNORECASE)
+_SHELL = re.compile(r"(?:\([\w.-]+\) )?[\w.-]+@[\w.-]+:\S* ?[#$] ?|rk35\w\w:/\S* [#$] ")
+_RULER = re.compile(r"\s*(?:I rkllm\s*:)?\s*-{20,}")
+
+
+class Scene:
+    """Where in the dialogue the reader stands, shared by all readers of one log."""
+
+    def __init__(self) -> None:
+        self.in_answer = False
+        self.segment = 0  # counts answers; 0 is before the first
+        self.line_number = 0  # of candidate lines: it orders findings and nothing else
+        self.previous = ""  # the line just before the one in hand
+        self.on_segment_end: list[Callable[[], None]] = []
+        self._answer_is_quoted = False
+
+    def end_segment(self) -> None:
+        """The model has finished; what was provisional is settled."""
+        if self.in_answer:
+            self.in_answer = False
+            for settle in self.on_segment_end:
+                settle()
+
+    def is_own_line(self, line: Line) -> bool:
+        """Whether the line's start may be the runtime's or the shell's: not so for a quote in an answer."""
+        return not self.in_answer or not line.is_quoted or self._answer_is_quoted
+
+    def believes(self, line: Line) -> bool:
+        """Whether the runtime may have said this: anything outside an answer, its own lines within one."""
+        return not self.in_answer or (line.is_runtimes and self.is_own_line(line))
+
+    def after_blank_or_ruler(self) -> bool:
+        """Whether the line before is blank or a ruler: the demo's prompt and answer marks never follow plain text."""
+        return not self.previous.strip(" >_\t\n") or self.after_ruler()
+
+    def after_ruler(self) -> bool:
+        """Whether the line before is one of the table's rulers."""
+        return _RULER.match(Line(self.previous, []).body) is not None
+
+    def read_answer_mark(self, line: Line) -> str | None:
+        """Note that an answer begins; gives ``robot`` or ``answer``, or None where it is only text."""
+        found = _ANSWER.search(line.body)
+        if found is None or (self.in_answer and not (self.after_blank_or_ruler() or line.body[:1] in "uU")):
+            return None
+        self.end_segment()
+        self.in_answer = True
+        self.segment += 1
+        self._answer_is_quoted = line.is_quoted
+        return "robot" if found["robot"] else "answer"
+
+    def read_prompt(self, line: Line) -> bool:
+        """Whether the demo asks for the next prompt here."""
+        if _PROMPT.match(line.body) is None or (self.in_answer and not self.after_blank_or_ruler()):
+            return False
+        self.end_segment()
+        return True
+
+    def read_shell_prompt(self, line: Line) -> None:
+        """A shell's prompt ends an answer."""
+        if self.in_answer and _SHELL.match(line.body):
+            self.end_segment()
+
+
+def spoken(body: str) -> str:
+    """The part of a line behind ``user:`` and ``robot:``, where piped demos let the first error line begin."""
+    found = re.match(r"\s*(?:user:\s*)?(?:(?:robot|answer):\s?)?", body, re.IGNORECASE)
+    return body[found.end() :] if found else body

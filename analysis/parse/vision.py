@@ -1,0 +1,97 @@
+"""The vision part of a log: encoder load, image encode, image tokens, the demo's stages.
+
+A load is never an encode: each number comes from the sentence that names it, in the official demos (``main:
+ImgEnc Model inference took N ms``), in imgenc (``main: Encoder the image cost N ms``) or in a wrapper's own
+words, given in seconds.
+"""
+
+from __future__ import annotations
+
+import re
+
+from analysis.parse.lines import Line
+from analysis.parse.scene import Scene
+
+_MS = r"\s*:?\s*(\d+(?:\.\d+)?)\s*ms\b"
+_S = r"\s*(\d+(?:\.\d+)?)\s*(?:seconds|秒)"
+_TIMES = (  # name, factor to the field's unit, sentence; the first sentence of a name in the file wins
+    ("llm_load_ms", 1.0, re.compile(r"\bLLM Model loaded in" + _MS)),
+    ("llm_load_ms", 1000.0, re.compile(r"\bLanguage model loaded in" + _S)),
+    ("imgenc_load_ms", 1.0, re.compile(r"\bImgEnc Model loaded in" + _MS)),
+    ("imgenc_load_ms", 1.0, re.compile(r"\bmain: Model loaded in" + _MS)),
+    ("imgenc_load_ms", 1000.0, re.compile(r"\bVision encoder loaded in" + _S)),
+    ("image_encode_ms", 1.0, re.compile(r"\bImgEnc Model inference took" + _MS)),
+    ("image_encode_ms", 1.0, re.compile(r"\bEncoder the image cost" + _MS)),
+    ("image_encode_ms", 1000.0, re.compile(r"\bVision encoder inference time:" + _S)),
+    ("image_encode_ms", 1000.0, re.compile(r"视觉编码器推理耗时[:：]" + _S)),
+    ("ttft_s_script", 1.0, re.compile(r"\bTime to first token:" + _S)),
+)
+_CORES = re.compile(r"===\s*the core num is (\d+)\s*===")
+_TENSOR = re.compile(r"\bindex=0\b.*?\bdims=\[(\d+)\s*[,\]]")
+_IMAGE_TOKENS = re.compile(r"\bn_image_tokens:\s*(\d+)(?=[^\w.])")
+_LINES_TO_TENSOR = 3  # another writer may get in between the heading and the first tensor
+
+
+class Vision:
+    """Reads the lines of encoder and demo."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.times: dict[str, float] = {}
+        self.core_num: int | None = None
+        self.image_tokens: int | None = None
+        self.is_encoder_loaded = False  # and no image went through it yet
+        self.is_menu_open = False
+        self.lines_to_tensor = 0
+
+    def read_time(self, line: Line) -> None:
+        if not self.scene.believes(line):
+            return
+        for name, factor, sentence in _TIMES:
+            found = sentence.search(line.text)
+            if found is None:
+                continue
+            self.times.setdefault(name, float(found[1]) * factor)
+            if name == "image_encode_ms":
+                self.is_encoder_loaded = False
+            elif "ImgEnc Model loaded in" in line.text:
+                self.is_encoder_loaded = True
+
+    def read_cores(self, line: Line) -> None:
+        if self.core_num is None and self.scene.believes(line) and (found := _CORES.search(line.text)):
+            self.core_num = int(found[1])
+
+    def read_heading(self, line: Line) -> None:
+        if self.image_tokens is None and self.scene.believes(line):
+            self.lines_to_tensor = _LINES_TO_TENSOR
+
+    def read_tensor(self, line: Line) -> None:
+        self.lines_to_tensor -= 1
+        if found := _TENSOR.search(line.text):
+            self.lines_to_tensor = 0
+            self.image_tokens = int(found[1])
+
+    def read_image_tokens(self, line: Line) -> None:
+        if self.image_tokens is None and self.scene.believes(line) and (found := _IMAGE_TOKENS.search(line.text)):
+            self.image_tokens = int(found[1])
+
+    def read_menu(self, line: Line) -> None:
+        if not self.scene.in_answer:
+            self.is_menu_open = True
+
+    def move_on(self) -> None:
+        """The dialogue has begun: the stages before it are over."""
+        self.is_encoder_loaded = False
+        self.is_menu_open = False
+
+    CUES = (
+        ("loaded in", read_time),
+        ("inference t", read_time),
+        ("the image cost", read_time),
+        ("推理耗时", read_time),
+        ("time to first token:", read_time),
+        ("the core num is", read_cores),
+        ("output tensors:", read_heading),
+        ("n_image_tokens:", read_image_tokens),
+        ("可输入以下问题对应序号", read_menu),
+    )
