@@ -69,6 +69,12 @@ def test_text_that_is_no_yaml_says_where(loader: type) -> None:
 
 
 @LOADERS
+def test_half_a_character_is_refused_because_no_file_name_could_hold_it(loader: type) -> None:
+    with pytest.raises(ConfigError, match=r"(surrogate|escape code).*\(line 2\)$"):
+        parse_yaml('a: 1\nb: "x\\uD800"\n', "f", loader=loader)
+
+
+@LOADERS
 def test_an_alias_bomb_is_refused_at_its_first_alias(loader: type) -> None:
     rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
