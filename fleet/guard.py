@@ -12,7 +12,6 @@ The login shell has to understand quoted words and ``exec``, no more.
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Sequence
 
@@ -84,7 +83,8 @@ class Skip:
 
 def last_word(stderr: bytes, mark: bytes) -> tuple[bytes, bool | None]:
     """``stderr`` without the guard's last line; is the command's group dead, or None where it did not say."""
-    found = re.search(re.escape(mark) + rb" (dead|alive)\n", stderr)
-    if found is None:
-        return stderr, None
-    return stderr[: found.start()] + stderr[found.end() :], found[1] == b"dead"
+    for word, dead in ((b" dead\n", True), (b" alive\n", False)):
+        before, found, after = stderr.rpartition(mark + word)
+        if found:
+            return before + after, dead
+    return stderr, None

@@ -128,7 +128,10 @@ def _shared_config(files: tuple[tuple[Path, int], ...]) -> fabric.Config:
             raise ConfigError(f"can not be read: {error}", file=str(path)) from error
         except Exception as error:  # paramiko's parser raises several kinds, none of them documented
             raise ConfigError(f"can not be used: {error}", file=str(path)) from error
-    return fabric.Config(lazy=True, ssh_config=ssh_config)
+    config = fabric.Config(lazy=True, ssh_config=ssh_config)
+    # What invoke assumes when these are not there; it writes a long error message each time it looks in vain.
+    config._set(_keypath=(), _root=config)
+    return config
 
 
 def shared_config() -> fabric.Config:
