@@ -93,9 +93,7 @@ def artifact_bytes(model: str, npu_core_num: int) -> bytes:
         "toolkit": TOOLKIT,
     }
     line = f"{MAGIC} 1 {json.dumps(fields, sort_keys=True)}\n".encode("ascii")
-    blocks = (
-        hashlib.sha256(f"{model}/{npu_core_num}/{block}".encode()).digest() for block in range(SIZE_BYTES // 32)
-    )
+    blocks = (hashlib.sha256(f"{model}/{npu_core_num}/{block}".encode()).digest() for block in range(SIZE_BYTES // 32))
     return (line + b"".join(blocks))[:SIZE_BYTES]
 
 

@@ -75,9 +75,10 @@ def hand_over(path: Path | int) -> None:
 class Enclosure:
     """A set of namespaces while it exists."""
 
-    def __init__(self, process: subprocess.Popen[bytes], init_pid: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], init_pid: int, uptime_offset_s: float) -> None:
         self._process = process
         self.init_pid = init_pid
+        self.uptime_offset_s = uptime_offset_s  # the board's uptime minus the host's
         self._nsenter = _tool("nsenter")
 
     def argv(self, command: Sequence[str]) -> list[str]:
@@ -97,7 +98,6 @@ class Enclosure:
     ) -> subprocess.Popen[bytes]:
         """Start ``command`` in the board; the caller owns the result."""
         owner = board_owner()
-        identity = {} if owner is None else {"user": owner, "group": owner, "extra_groups": ()}
         return subprocess.Popen(
             self.argv(command),
             stdin=stdin,
@@ -106,10 +106,14 @@ class Enclosure:
             env=dict(environment),
             cwd="/",
             start_new_session=True,
-            **identity,  # type: ignore[call-overload]
+            user=owner,
+            group=owner,
+            extra_groups=None if owner is None else (),
         )
 
-    def run(self, command: Sequence[str], data: bytes = b"", limit_s: float = 10.0) -> subprocess.CompletedProcess[bytes]:
+    def run(
+        self, command: Sequence[str], data: bytes = b"", limit_s: float = 10.0
+    ) -> subprocess.CompletedProcess[bytes]:
         """A short command of the board process itself, waited for."""
         process = self.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
@@ -141,10 +145,11 @@ def power_on(wish: PowerOn) -> Enclosure:
     for tool in NEEDED:
         _tool(tool)
     uptime_s = int(time.clock_gettime(time.CLOCK_BOOTTIME))
+    offset_s = min(BOOT_TOOK_S, uptime_s) - uptime_s
     namespaces = [
         _tool("unshare"),
         *("--user", "--map-root-user", "--mount", "--pid", "--uts", "--ipc", "--net", "--time", "--fork"),
-        *("--boottime", str(min(BOOT_TOOK_S, uptime_s) - uptime_s)),
+        *("--boottime", str(offset_s)),
     ]
     folder = wish.folder.resolve()
     prefix: list[str] = []
@@ -178,7 +183,7 @@ def power_on(wish: PowerOn) -> Enclosure:
         children = child_pids(process.pid)
         if len(children) != 1:
             raise CanNotIsolate("the board's first process can not be found in /proc")
-        return Enclosure(process, children[0])
+        return Enclosure(process, children[0], offset_s)
     except BaseException:
         process.kill()
         process.wait()

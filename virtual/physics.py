@@ -151,7 +151,7 @@ def bus_bytes_per_s(chip: Silicon, clocks: Clocks, cores: int) -> float:
 
 def host_factor(clocks: Clocks, lucky: Luck) -> float:
     """How much slower than at full clock the processor's share of the work is."""
-    return (BIG_CPU_FULL_HZ / clocks.big_hz) ** 0.85 * (1.16 if lucky.irq_on_little else 1.0)
+    return float((BIG_CPU_FULL_HZ / clocks.big_hz) ** 0.85) * (1.16 if lucky.irq_on_little else 1.0)
 
 
 def token_ms(chip: Silicon, arch: Architecture, cores: int, depth: int, clocks: Clocks, lucky: Luck) -> float:
@@ -173,7 +173,7 @@ def bus_load(chip: Silicon, arch: Architecture, cores: int, clocks: Clocks, luck
 def prefill_ms(chip: Silicon, arch: Architecture, cores: int, tokens: int, clocks: Clocks, lucky: Luck) -> float:
     """The whole prompt and the first token."""
     wide = (arch.hidden / 1024) ** 0.3  # wider matrices fill the NPU better
-    tops = chip.prefill_tops * cores**0.88 * wide * clocks.npu_hz / NPU_FULL_HZ
+    tops = chip.prefill_tops * float(cores**0.88) * wide * clocks.npu_hz / NPU_FULL_HZ
     npu_ms = 2.0 * body_bytes(arch) * tokens / (tops * 1e12) * 1000.0
     bus_ms = 1000.0 * weight_bytes(arch) / bus_bytes_per_s(chip, clocks, cores)
     host_ms = arch.layers * chip.prefill_layer_ms * host_factor(clocks, lucky)

@@ -48,7 +48,7 @@ def factory_archive(name: str, config: BoardConfig) -> bytes:
         "opt/rkllm/lib/librkllmrt.so": _library("rkllm-runtime version: ", config.runtime),
         "opt/rkllm/lib/librknnrt.so": _library("librknnrt version: ", RKNN_VERSION),
     }
-    modes = {path: 0o755 for path in _PROGRAMS}
+    modes = dict.fromkeys(_PROGRAMS, 0o755)
     files = {path: text.encode() for path, text in texts.items()}
     files |= {path: (_FIRMWARE / source).read_bytes() for path, source in _PROGRAMS.items()}
     buffer = io.BytesIO()

@@ -1,0 +1,345 @@
+"""What the official text demo says, layout of runtime 1.2.3, with this board's numbers in it.
+
+Standard output is the stdio buffer of a C program: the demo's own ``printf`` waits in it as long as the kind of
+output wants, the runtime flushes after each of its lines, errors go to standard error at once. A demo that is
+killed takes what is in its buffer with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from virtual import physics
+from virtual.answers import natural_length, prompt_tokens, tokens
+from virtual.artifacts import Architecture, Header, read_header
+from virtual.kernel_log import oom_lines
+from virtual.machine import Work
+
+if TYPE_CHECKING:
+    from virtual.board import Board
+
+RULER = "-" * 86
+STDIO_BYTES = 4096
+STEP_S = 0.05  # wall time between two pieces of a streamed answer
+MENU = (
+    "现有一笼子，里面有鸡和兔子若干只，数一数，共有头14个，腿38条，求鸡和兔子各有多少只？",
+    "有28位小朋友排成一行,从左边开始数第10位是学豆,从右边开始数他是第几位?",
+)
+INIT_FAILED = 255
+GIB = 1024**3
+
+
+class Gone(Exception):
+    """The demo's process ended while we were talking to it."""
+
+
+class Terminal(Protocol):
+    """The demo's process, seen from the device it has opened."""
+
+    def out(self, text: str) -> None: ...
+    def err(self, text: str) -> None: ...
+    async def read_line(self) -> str | None: ...
+    async def sleep(self, seconds: float) -> None: ...
+    def leave(self, code: int) -> None: ...
+    async def never(self) -> None: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """How the demo was started."""
+
+    pid: int
+    model_path: str
+    new: str
+    context: str
+    log_level: int
+    buffer: str  # line, block or none
+    head: str | None  # first line of the model file, None when there is no such file
+    size_bytes: int
+    file_id: str
+
+
+class Stdout:
+    """The C library's buffer in front of standard output."""
+
+    def __init__(self, terminal: Terminal, mode: str) -> None:
+        self._terminal = terminal
+        self._mode = mode
+        self._held = ""
+
+    def print(self, text: str) -> None:
+        self._held += text
+        if self._mode == "none":
+            self.flush()
+        elif self._mode == "line":
+            whole, newline, rest = self._held.rpartition("\n")
+            self._terminal_out(whole + newline)
+            self._held = rest
+        else:
+            while len(self._held.encode()) >= STDIO_BYTES:
+                piece = self._held.encode()[:STDIO_BYTES].decode(errors="ignore")
+                self._terminal_out(piece)
+                self._held = self._held[len(piece) :]
+
+    def flush(self) -> None:
+        self._terminal_out(self._held)
+        self._held = ""
+
+    def _terminal_out(self, text: str) -> None:
+        if text:
+            self._terminal.out(text)
+
+
+class Conversation:
+    """One process of the demo, from its first line to its exit code."""
+
+    def __init__(self, board: Board, terminal: Terminal, request: Request, run_number: int) -> None:
+        self._board = board
+        self._machine = board.machine
+        self._terminal = terminal
+        self._request = request
+        self._run = run_number
+        self._stdout = Stdout(terminal, request.buffer)
+        self._faults = frozenset(board.config.faults)
+        self._lucky = physics.luck(self._machine.chip, board.name, board.config.seed, run_number)
+        self._scale = board.config.time_scale
+        self._init_ms = 0.0
+        self._peak_bytes = 0.0
+        self._turns = 0
+
+    async def run(self) -> None:
+        """Talk until the demo ends; raises Gone when it ends without us."""
+        self._stdout.print("rkllm init start\n")
+        header = await self._load()
+        if header is None:
+            self._stdout.print("\nrkllm init failed\n")
+            self._leave(INIT_FAILED)
+            return
+        self._stdout.print("rkllm init success\n")
+        self._stdout.print(
+            "\n**********************可输入以下问题对应序号获取回答/或自定义输入********************\n\n"
+        )
+        for number, question in enumerate(MENU):
+            self._stdout.print(f"[{number}] {question}\n")
+        self._stdout.print("\n*************************************************************************\n\n")
+        while True:
+            self._stdout.print("\nuser: ")
+            if self._request.buffer != "block":
+                self._stdout.flush()  # reading a terminal flushes what waits for it
+            line = await self._terminal.read_line()
+            if line == "exit":
+                break
+            if line == "clear":
+                continue
+            prompt = line or ""  # at the end of input the real one asks itself nothing, for ever
+            if prompt in ("0", "1"):
+                prompt = MENU[int(prompt)]
+                self._stdout.print(f"{prompt}\n")
+            self._stdout.print("robot: ")
+            if not prompt:
+                self._stdout.print("\n")
+                await self._terminal.sleep(STEP_S)
+                continue
+            await self._turn(header, prompt)
+        self._leave(0)
+
+    # --- loading ------------------------------------------------------------------------------------------------
+
+    async def _load(self) -> Header | None:
+        board, request = self._board, self._request
+        driver = board.config.driver_shown
+        if tuple(map(int, driver.split("."))) < (0, 9, 7):
+            self._say("W rkllm: Warning: Your rknpu driver version is too low, please upgrade to 0.9.7")
+        versions = f"rkllm-runtime version: {board.config.runtime}, rknpu driver version: {driver}, platform: RK3588"
+        self._say(f"I rkllm: {versions}")
+        self._say(f"I rkllm: loading rkllm model from {request.model_path}")
+        header = read_header(request.head or "")
+        if header is None or header.size_bytes != request.size_bytes:
+            self._terminal.err("E rkllm: invalid rkllm model!\n")
+            self._failed("invalid model")
+            return None
+        limit = header.max_context
+        context, new = _number(request.context), _number(request.new)
+        self._say(
+            f"I rkllm: rkllm-toolkit version: {header.toolkit}, max_context_limit: {limit}, npu_core_num:"
+            f" {header.npu_core_num}, target_platform: {header.target_platform}, model_dtype: {header.dtype}"
+        )
+        if context > limit:
+            said = f"max_context[{context}] must be less than the model's max_context_limit[{limit}]"
+            self._terminal.err(f"E rkllm: {said}\n")
+            self._failed("context over limit")
+            return None
+        arch = header.architecture
+        if "driver_too_old" in self._faults:
+            board.truth.record("fault", fault="driver_too_old", pid=request.pid, run=self._run)
+            await self._terminal.sleep(0.2 / self._scale)
+            size = int(physics.body_bytes(arch) + arch.vocab * arch.hidden)
+            for text in (
+                "failed to allocate handle, ret: -1, errno: 14, errstr: Bad address",
+                f"failed to malloc npu memory, size: {size}, flags: 0x2",
+                "load model file error!",
+            ):
+                self._terminal.err(f"E RKNN: [{_stamp()}] {text}\n")
+            self._failed("driver too old")
+            return None
+        await self._fill_memory(header, context)
+        self._say("I rkllm: Enabled cpus: [4, 5, 6, 7]")
+        self._say("I rkllm: Enabled cpus num: 4")
+        self._context, self._new = max(context, 1), max(new, 1)
+        return header
+
+    async def _fill_memory(self, header: Header, context: int) -> None:
+        """Read the file into memory; where that does not fit, the kernel ends it."""
+        machine, request, arch = self._machine, self._request, header.architecture
+        warm = self._board.npu.is_warm(request.file_id, physics.file_bytes(arch))
+        machine.work[request.pid] = Work(arch, header.npu_core_num, self._lucky, on_npu=False)
+        machine.settle()
+        self._board.wake()
+        self._init_ms = physics.load_ms(machine.chip, arch, machine.clocks, self._lucky, warm=warm)
+        self._board.truth.record("load", pid=request.pid, run=self._run, warm=warm, init_ms=round(self._init_ms, 2))
+        wanted = physics.system_bytes(machine.chip, arch, context)
+        resident = physics.resident_bytes(machine.chip, arch, 0)
+        early_oom = "oom" in self._faults and self._lucky.fault_at < 0.375  # half of the runs, the rest later
+        steps = 10
+        for step in range(1, steps + 1):
+            await self._terminal.sleep(self._init_ms / 1000 / steps / self._scale)
+            room = machine.available_bytes + machine.taken_bytes.get(request.pid, 0.0)
+            machine.taken_bytes[request.pid] = wanted * step / steps
+            self._resident(resident * step / steps)
+            if machine.taken_bytes[request.pid] > room or (early_oom and step == steps // 2):
+                await self._killed(resident * step / steps, forced=early_oom)
+        self._board.npu.remember(request.file_id, physics.file_bytes(arch))
+        machine.work[request.pid] = Work(arch, header.npu_core_num, self._lucky, on_npu=True)
+
+    # --- answering ----------------------------------------------------------------------------------------------
+
+    async def _turn(self, header: Header, prompt: str) -> None:
+        machine, arch, cores = self._machine, header.architecture, header.npu_core_num
+        asked = prompt_tokens(prompt)
+        if asked >= self._context:
+            self._terminal.err(f"E rkllm: prompt gather than max context: {asked} > {self._context}\n")
+            self._stdout.print("\\run error\n")
+            return
+        machine.work[self._request.pid] = Work(arch, cores, self._lucky, on_npu=True)
+        machine.settle()
+        self._board.wake()
+        prefill_ms = physics.prefill_ms(machine.chip, arch, cores, asked, machine.clocks, self._lucky)
+        await self._terminal.sleep(prefill_ms / 1000 / self._scale)
+        length = min(natural_length(prompt, header.model, self._lucky.length_factor), self._new, self._context - asked)
+        words = tokens(prompt, header.model)
+        self._stdout.print(next(words))  # the first token belongs to the prefill
+        generate_ms = await self._generate(arch, cores, asked, length, words)
+        clocks = dataclasses.asdict(machine.clocks)
+        machine.work.pop(self._request.pid, None)
+        machine.settle()
+        self._turns += 1
+        self._resident(physics.resident_bytes(machine.chip, arch, asked + length))
+        self._board.truth.record(
+            "turn",
+            pid=self._request.pid,
+            run=self._run,
+            prefill_ms=round(prefill_ms, 3),
+            prefill_tokens=asked,
+            generate_ms=round(generate_ms, 3),
+            generate_tokens=length - 1,
+            peak_bytes=int(self._peak_bytes),
+            npu_core_num=cores,
+            clocks=clocks,
+        )
+        if self._request.log_level >= 1:
+            self._table(prefill_ms, asked, generate_ms, length - 1)
+        self._stdout.print("\n")  # the demo's own, when it is told that the answer is over
+
+    async def _generate(self, arch: Architecture, cores: int, asked: int, length: int, words: Iterator[str]) -> float:
+        """Say the tokens after the first at the pace of this machine; returns the time they took."""
+        machine, clock = self._machine, time.monotonic
+        generate_ms, said, ahead_s, began = 0.0, 1, 0.0, clock()
+        strike_at = max(2, int(length * self._lucky.fault_at))
+        while said < length:
+            piece = ""
+            while said < length and ahead_s <= clock() - began + STEP_S:
+                depth = asked + said
+                others = max(1, sum(work.on_npu for work in machine.work.values()))
+                step_ms = others * physics.token_ms(machine.chip, arch, cores, depth, machine.clocks, self._lucky)
+                generate_ms += step_ms
+                ahead_s = generate_ms / 1000 / self._scale
+                piece += next(words)
+                said += 1
+                if said == strike_at:
+                    break
+            self._stdout.print(piece)
+            self._resident(physics.resident_bytes(machine.chip, arch, asked + said))
+            if said == strike_at:
+                await self._strike()
+            await self._terminal.sleep(max(0.0, ahead_s - (clock() - began)))
+        return generate_ms
+
+    async def _strike(self) -> None:
+        """The faults that wait for the middle of an answer."""
+        pid = self._request.pid
+        if "oom" in self._faults:
+            await self._killed(self._peak_bytes, forced=True)
+        if "hang" in self._faults:
+            self._board.truth.record("fault", fault="hang", pid=pid, run=self._run)
+            self._stdout.flush()
+            await self._terminal.never()
+        if "drop_connection" in self._faults and self._turns == 0:
+            self._board.truth.record("fault", fault="drop_connection", pid=pid, run=self._run)
+            self._board.drop_connections()
+
+    def _table(self, prefill_ms: float, asked: int, generate_ms: float, said: int) -> None:
+        if self._turns == 1:
+            self._say(f"I rkllm: {RULER}")
+            self._say(f"I rkllm:  Model init time (ms)  {self._init_ms:<70.2f}".ljust(108))
+        self._say(f"I rkllm: {RULER}")
+        titles = ("Stage", "Total Time (ms)", "Tokens", "Time per Token (ms)", "Tokens per Second")
+        self._say("I rkllm:  {:<12}  {:<15}  {:<8}  {:<23}  {:<23}".format(*titles))
+        self._say(f"I rkllm: {RULER}")
+        for stage, total_ms, count in (("Prefill", prefill_ms, asked), ("Generate", generate_ms, said)):
+            each_ms = total_ms / count if count else 0.0
+            rate = 1000.0 / total_ms * count if total_ms else 0.0
+            self._say(f"I rkllm:  {stage:<12}  {total_ms:<15.2f}  {count:<8d}  {each_ms:<23.2f}  {rate:<23.2f}")
+        self._say(f"I rkllm: {RULER}")
+        self._say("I rkllm:  Peak Memory Usage (GB)")
+        self._say(f"I rkllm:  {self._peak_bytes / GIB:<12.2f}")
+        self._say(f"I rkllm: {RULER}")
+
+    # --- small things -------------------------------------------------------------------------------------------
+
+    def _say(self, line: str) -> None:
+        """A line of the runtime: flushed, and with it whatever the demo had printed before."""
+        self._stdout.print(f"{line}\n")
+        self._stdout.flush()
+
+    def _resident(self, resident_bytes: float) -> None:
+        self._peak_bytes = max(self._peak_bytes, resident_bytes)
+        self._board.npu.show_memory(self._request.pid, resident_bytes, self._peak_bytes)
+
+    async def _killed(self, resident_bytes: float, *, forced: bool) -> None:
+        board, pid = self._board, self._request.pid
+        if forced:
+            board.truth.record("fault", fault="oom", pid=pid, run=self._run)
+        for line in oom_lines(pid, resident_bytes, self._machine):
+            board.pages.log(board.uptime_s(), line, level=3)
+        board.enclosure.run(["kill", "-KILL", str(pid)])
+        await self._terminal.never()
+
+    def _failed(self, why: str) -> None:
+        self._board.truth.record("init_failed", pid=self._request.pid, run=self._run, why=why)
+
+    def _leave(self, code: int) -> None:
+        self._stdout.flush()
+        self._terminal.leave(code)
+
+
+def _number(text: str) -> int:
+    """C's atoi: what is not a number is 0."""
+    return int(text) if text.isdigit() and text.isascii() else 0
+
+
+def _stamp() -> str:
+    now = time.time()
+    return f"{time.strftime('%H:%M:%S', time.localtime(now))}.{int(now * 1000) % 1000:03d}"
