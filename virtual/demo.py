@@ -293,7 +293,7 @@ class Conversation:
     def _table(self, prefill_ms: float, asked: int, generate_ms: float, said: int) -> None:
         if self._turns == 1:
             self._say(f"I rkllm: {RULER}")
-            self._say(f"I rkllm:  Model init time (ms)  {self._init_ms:<70.2f}".ljust(108))
+            self._say(f"I rkllm:  Model init time (ms)  {self._init_ms:<75.2f}")
         self._say(f"I rkllm: {RULER}")
         titles = ("Stage", "Total Time (ms)", "Tokens", "Time per Token (ms)", "Tokens per Second")
         self._say("I rkllm:  {:<12}  {:<15}  {:<8}  {:<23}  {:<23}".format(*titles))

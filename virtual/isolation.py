@@ -24,7 +24,7 @@ BOARD_ID = 60750  # in a range that systemd.io/UIDS-GIDS lists as unused (60578-
 POWER_ON_S = 10.0
 POWER_OFF_S = 5.0
 BOOT_TOOK_S = 19  # uptime when the SSH server of such a board begins to answer
-NEEDED = ("unshare", "nsenter", "setsid", "mount", "umount", "pivot_root", "sh")
+NEEDED = ("unshare", "nsenter", "setsid", "mount", "umount", "pivot_root", "sh", "tar")
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOGIN_ENVIRONMENT = {"HOME": "/root", "USER": "root", "LOGNAME": "root", "PATH": SEARCH_PATH}
 
@@ -213,7 +213,7 @@ def login_shell() -> str:
 def _tool(name: str) -> str:
     path = shutil.which(name, path=SEARCH_PATH)
     if path is None:
-        raise CanNotIsolate(f"virtual boards need `{name}`: install util-linux and coreutils")
+        raise CanNotIsolate(f"virtual boards need `{name}`: install util-linux, coreutils and tar")
     return path
 
 

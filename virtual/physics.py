@@ -67,8 +67,8 @@ def silicon(name: str, seed: int) -> Silicon:
         init_ms=dice.uniform(330, 520),
         big0_max_hz=dice.choice((2_208_000_000, 2_256_000_000, 2_304_000_000, 2_352_000_000)),
         big1_max_hz=dice.choice((2_256_000_000, 2_304_000_000, 2_352_000_000, 2_400_000_000)),
-        ondemand_share=dice.uniform(0.55, 0.80),
-        dmc_up_threshold=dice.uniform(0.62, 0.80),
+        ondemand_share=dice.uniform(0.33, 0.62),
+        dmc_up_threshold=dice.uniform(0.50, 0.80),
         ambient_mc=dice.uniform(23_000, 30_000),
         kelvin_per_watt=dice.uniform(3.2, 5.6),
         thermal_tau_s=dice.uniform(35, 70),
@@ -177,7 +177,7 @@ def prefill_ms(chip: Silicon, arch: Architecture, cores: int, tokens: int, clock
     npu_ms = 2.0 * body_bytes(arch) * tokens / (tops * 1e12) * 1000.0
     bus_ms = 1000.0 * weight_bytes(arch) / bus_bytes_per_s(chip, clocks, cores)
     host_ms = arch.layers * chip.prefill_layer_ms * host_factor(clocks, lucky)
-    return (npu_ms + 0.7 * bus_ms + host_ms) * lucky.factor
+    return float((npu_ms + 0.7 * bus_ms + host_ms) * lucky.factor)
 
 
 def load_ms(chip: Silicon, arch: Architecture, clocks: Clocks, lucky: Luck, *, warm: bool) -> float:

@@ -3,7 +3,7 @@
 It behaves as sshd does where a client can tell: commands go through the login shell, standard output and error
 stay apart, the session ends when the process has ended *and* nobody holds its output open, a background job
 outlives its session, a closed pseudo-terminal hangs up. SFTP is the host's own ``sftp-server``, started inside,
-or our fallback where there is none, so paths, symlinks and full disks are those of the board.
+so paths, symlinks and full disks are those of the board; a host without one has boards without SFTP.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import termios
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -109,7 +108,11 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def subsystem_requested(self, subsystem: str) -> bool:
         self._what = f"subsystem {subsystem}"
-        return subsystem == "sftp"
+        program = next((path for path in SFTP_SERVERS if Path(path).is_file()), None)
+        if subsystem != "sftp" or program is None:
+            return False
+        self._argv = [program]
+        return True
 
     def session_started(self) -> None:
         self._server.truth.record(
@@ -196,34 +199,20 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self._chan.exit(255)
             return
         assert self._process is not None
-        if self._early and self._stdin is not None:
-            self._stdin.write(bytes(self._early))
-        self._early.clear()
-        if self._early_end:
-            self.eof_received()
         self._pidfd = os.pidfd_open(self._process.pid)
         loop.add_reader(self._pidfd, self._reap)
         if self._chan.is_closing():
             self.connection_lost(None)
 
     async def _start_on_pipes(self, environment: dict[str, str]) -> None:
-        argv = ["setsid", "--", *self._argv] if self._argv else list(_sftp_argv())
         theirs_in, ours_in = os.pipe()
         ours_out, theirs_out = os.pipe()
         ours_err, theirs_err = os.pipe()
         try:
-            enclosure = self._server.enclosure()
-            if argv:
-                self._process = enclosure.start(
-                    argv, stdin=theirs_in, stdout=theirs_out, stderr=theirs_err, environment=environment
-                )
-            else:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "virtual.sftp", str(enclosure.init_pid)],
-                    stdin=theirs_in,
-                    stdout=theirs_out,
-                    stderr=theirs_err,
-                )
+            argv = ["setsid", "--", *self._argv]
+            self._process = self._server.enclosure().start(
+                argv, stdin=theirs_in, stdout=theirs_out, stderr=theirs_err, environment=environment
+            )
         except OSError:
             for fd in (ours_in, ours_out, ours_err):
                 os.close(fd)
@@ -248,6 +237,10 @@ class Session(asyncssh.SSHServerSession[bytes]):
     async def _connect(self, stdin: int, outputs: Sequence[tuple[int, int | None]]) -> None:
         loop = asyncio.get_running_loop()
         self._stdin, _ = await loop.connect_write_pipe(lambda: _Input(self), os.fdopen(stdin, "wb", buffering=0))
+        self._stdin.write(bytes(self._early))  # before anything else is awaited: it came first
+        self._early.clear()
+        if self._early_end:
+            self.eof_received()
         self._open_outputs = len(outputs)
         for fd, datatype in outputs:
             file = os.fdopen(fd, "rb", buffering=0)
@@ -387,14 +380,6 @@ def _bound(port: int) -> socket.socket:
         except OSError:
             sock.close()
     raise OSError("no free port on 127.0.0.1")
-
-
-def _sftp_argv() -> Sequence[str]:
-    """The host's sftp-server, which the board sees at the same place; nothing when there is none."""
-    for path in SFTP_SERVERS:
-        if Path(path).is_file():
-            return ("setsid", "--", path)
-    return ()
 
 
 def _set_size(fd: int, size: tuple[int, int, int, int]) -> None:

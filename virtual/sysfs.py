@@ -279,5 +279,6 @@ def _proc_pages(machine: Machine, config: BoardConfig, boot_id: str) -> dict[str
         "cpuinfo": cpuinfo,
         "cmdline": f"root=/dev/mmcblk0p2 console=ttyFIQ0 rkfleet.virtual=1 rkfleet.time_scale={config.time_scale:g}\n",
         "sys/kernel/osrelease": f"{KERNEL_RELEASE}\n",
+        "sys/kernel/version": f"{KERNEL_VERSION}\n",
         "sys/kernel/random/boot_id": f"{boot_id}\n",
     }
