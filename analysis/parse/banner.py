@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from analysis.parse.lines import Line
+from analysis.parse.lines import MARK, Line
 from analysis.parse.scene import Scene
 
 _END = r"(?=[^0-9A-Za-z.]|\.\s)"  # a version may end a sentence
 VERSION = r"(\d+\.\d+\.\d+[0-9A-Za-z]*)" + _END
 _SOC = r"((?:RK|RV)\d{4}[A-Za-z]?)(?=[^0-9A-Za-z])"
 
-_RUNTIME = re.compile(r"(I rkllm\s*:\s*)?rkllm-runtime version:\s*" + VERSION)
+_RUNTIME = re.compile(rf"({MARK}\s*)?rkllm-runtime version:\s*" + VERSION)
 _DRIVER = re.compile(r"rknpu driver version:\s*" + VERSION)
 _PLATFORM = re.compile(r"\bplatform:\s*" + _SOC)
 _TOOLKIT = re.compile(r"rkllm-toolkit version:\s*(?:" + VERSION + r"|(unknown)(?=\W))")
@@ -33,7 +33,8 @@ _LIBRKNNRT = re.compile(r"librknnrt version:\s*" + VERSION)
 _RKNN_DRIVER = re.compile(r"RKNN Driver Information, version:\s*" + VERSION)
 _KERNEL_DRIVER = re.compile(r"Initialized rknpu\s+" + VERSION + r"|RKNPU driver:\s*v" + VERSION)
 _VERDICT = re.compile(r"rkllm[ _]init (success|failed)|(initialized successfully)", re.IGNORECASE)
-_ERROR = re.compile(r"\bE (?:rkllm|RKNN)\s*:")
+_MARK = re.compile(MARK)
+_ERROR = re.compile(r"\bE[ /](?:rkllm|RKNN)\s*(?:\(\s*\d+\)\s*)?:")
 # Errors that only a model that has loaded can run into: before the verdict they mean that stdout came late.
 LATE_ERRORS = frozenset({"npu_submit_failed", "matmul_failed"})
 
@@ -95,7 +96,7 @@ class Banner:
             self._first(name, pattern.search(text))
         if labelled:
             self.is_loading = True
-            if "I rkllm" in text:
+            if _MARK.search(text):
                 self.modern_prefix = True
 
     def read_loading(self, line: Line) -> None:

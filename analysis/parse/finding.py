@@ -14,6 +14,7 @@ from analysis.parse.lines import Line
 from analysis.parse.scene import Scene, spoken
 from analysis.parse.table import Table
 
+_SIGNS = signs_by_cue()
 _ERRNO = re.compile(r"\berrno: (\d+)(?=\D)")
 _EXIT_CODE = re.compile(r"(?:\b(\w+)\s+)?\b(?:exit code|rc)\s*=\s*(\d+)(?=\D)")
 # Other members of a pipeline, whose codes say nothing about the demo.
@@ -31,7 +32,7 @@ _WARNINGS = (
 class Findings:
     """Reads failures, warnings and exit codes."""
 
-    def __init__(self, scene: Scene, table: Table, cue_names: list[str]) -> None:
+    def __init__(self, scene: Scene, table: Table) -> None:
         self.scene = scene
         self.table = table
         self.first_seen: dict[str, tuple[int, int]] = {}
@@ -42,8 +43,6 @@ class Findings:
         self.exit_code: int | None = None
         self.warnings: dict[str, None] = {}
         self._provisional: list[tuple[str, tuple[int, int]]] = []
-        signs = signs_by_cue()
-        self._signs = [signs.get(name, ()) for name in cue_names]
         scene.on_segment_end.append(self.settle_provisional)
 
     def settle_provisional(self) -> None:
@@ -63,9 +62,12 @@ class Findings:
 
     def read_failure(self, line: Line) -> None:
         for cue in line.cues:
-            for failure, one in self._signs[cue]:
-                if self.counts.get(failure.name, 0) < failure.at_least or failure.details:
+            for failure, one in _SIGNS.get(cue, ()):
+                if self.counts.get(failure.name, 0) < failure.at_least or self._lacks_details(failure):
                     self._read_sign(line, failure, one)
+
+    def _lacks_details(self, failure: FailureClass) -> bool:
+        return len(self.details.get(failure.name, ())) < len(failure.details)
 
     def _read_sign(self, line: Line, failure: FailureClass, one: Sign) -> None:
         number = self.scene.line_number
@@ -137,7 +139,7 @@ class Findings:
         return numbers
 
     CUES = (
-        *zip(signs_by_cue(), itertools.repeat(read_failure)),
+        *zip(_SIGNS, itertools.repeat(read_failure)),
         ("errno:", read_errno),
         ("exit code", read_exit_code),
         ("rc=", read_exit_code),

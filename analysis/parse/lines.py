@@ -38,7 +38,9 @@ _PREFIX = re.compile(
 )
 _PREFIX_STARTS = frozenset(" >_[0123456789JFMASONDabcdefghijklmnopqrstuvwxyz")
 _QUOTES = re.compile(r"[ >_]+")
-_RUNTIME_START = re.compile(r"\s*[IWE] (?:rkllm|RKNN)\s*:")
+# The runtime's mark, on a console and as logcat writes it (`I rkllm   :` or `I/rkllm ( 300):`).
+MARK = r"I[ /]rkllm\s*(?:\(\s*\d+\)\s*)?:"
+_RUNTIME_START = re.compile(r"\s*[IWE][ /](?:rkllm|RKNN)\s*(?:\(\s*\d+\)\s*)?:")
 
 
 class Line:
@@ -46,9 +48,9 @@ class Line:
 
     __slots__ = ("_body", "cues", "text")
 
-    def __init__(self, text: str, cues: list[int]) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.cues = cues
+        self.cues: tuple[str, ...] = ()  # the literals by which it was found
         self._body: str | None = None
 
     @property

@@ -8,11 +8,11 @@ whatever cue found them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from typing import Any
 
 from analysis.parse.banner import Banner
+from analysis.parse.cues import Cue, Index
 from analysis.parse.dmesg import Kernel
 from analysis.parse.finding import Findings
 from analysis.parse.integrity import refuted_by_itself
@@ -24,7 +24,7 @@ from analysis.parse.table import Table
 from analysis.parse.vision import Vision
 
 
-class _Dialogue:
+class Dialogue:
     """Prompt and answer marks: where an answer begins and ends, and what that says of the stages before."""
 
     def __init__(self, scene: Scene, vision: Vision, banner: Banner) -> None:
@@ -60,61 +60,36 @@ class _Dialogue:
         ("robot:", read_answer),
         ("answer:", read_answer),
         ("@", read_shell),
-        ("rk35", read_shell),
     )
 
 
 # In the order in which they look at one line: who speaks is settled before anybody believes anything.
-_CUES: tuple[tuple[str, Callable[..., None]], ...] = (
-    *_Dialogue.CUES,
-    *Banner.CUES,
-    *Vision.CUES,
-    *Table.CUES,
-    *Kernel.CUES,
-    *Sysfs.CUES,
-    *Findings.CUES,
-)
-_NAMES: list[str] = list(dict.fromkeys(name for name, _ in _CUES))
-_METHODS: list[Callable[..., None]] = list(dict.fromkeys(method for _, method in _CUES))
-_METHODS_OF: list[tuple[int, ...]] = [
-    tuple(sorted({_METHODS.index(method) for cue, method in _CUES if cue == name})) for name in _NAMES
-]
-# A rare byte in each cue, where it has one: a block without it needs no search for the cue.
-_RARE = b"`^_@=([]/!"
-_NEEDLES: list[tuple[int, bytes, bytes]] = [
-    (number, name.encode(), bytes([rare]) if (rare := next((b for b in _RARE if b in name.encode()), 0)) else b"")
-    for number, name in enumerate(_NAMES)
-]
+_READERS: tuple[Any, ...] = (Dialogue, Banner, Vision, Table, Kernel, Sysfs, Findings)
+_INDEX = Index([Cue(text, owner, method) for owner, reader in enumerate(_READERS) for text, method in reader.CUES])
 
 
 class Reader:
     """Feed it blocks of whole lines, then ask for the result."""
 
     def __init__(self) -> None:
-        self.scene = Scene()
-        self.banner = Banner(self.scene)
-        self.vision = Vision(self.scene)
-        self.table = Table(self.scene)
-        self.kernel = Kernel(self.scene)
-        self.sysfs = Sysfs(self.scene)
-        self.findings = Findings(self.scene, self.table, _NAMES)
-        self.dialogue = _Dialogue(self.scene, self.vision, self.banner)
+        scene = self.scene = Scene()
+        self.banner = Banner(scene)
+        self.vision = Vision(scene)
+        self.table = Table(scene)
+        self.kernel = Kernel(scene)
+        self.sysfs = Sysfs(scene)
+        self.findings = Findings(scene, self.table)
+        self.dialogue = Dialogue(scene, self.vision, self.banner)
         self.table.on_pair = self._on_pair
-        owners: dict[Callable[..., None], Any] = {
-            method: owner
-            for owner in (
-                self.dialogue,
-                self.banner,
-                self.vision,
-                self.table,
-                self.kernel,
-                self.sysfs,
-                self.findings,
-            )
-            for _, method in owner.CUES
-        }
-        self._methods = [partial(method, owners[method]) for method in _METHODS]
-        self._last_line = ""  # of the block before
+        self._owners = (
+            self.dialogue,
+            self.banner,
+            self.vision,
+            self.table,
+            self.kernel,
+            self.sysfs,
+            self.findings,
+        )
 
     def _on_pair(self) -> None:
         self.dialogue.on_pair()
@@ -123,59 +98,35 @@ class Reader:
     def feed(self, block: bytes) -> None:
         """Read one block of whole lines."""
         low = block.lower()
-        cues_of = _lines_with_cues(low)
-        starts = sorted(cues_of)
-        scene = self.scene
+        stems_of = _INDEX.lines(low)
+        starts = sorted(stems_of)
+        count = len(starts)
+        scene, owners = self.scene, self._owners
+        scene.block = block
         end_of_block = len(block)
         position = index = 0
         while True:
-            if self._wants_next_line():
+            if scene.wanted:
                 if position >= end_of_block:
                     break
                 start = position
             else:
-                while index < len(starts) and starts[index] < position:
+                while index < count and starts[index] < position:
                     index += 1
-                if index == len(starts):
+                if index == count:
                     break
                 start = starts[index]
-            end = block.find(b"\n", start) + 1 or end_of_block
-            line = Line(block[start:end].decode("utf-8", "replace"), cues_of.get(start, []))
-            scene.previous = self._line_before(block, start)
+            position = block.find(b"\n", start) + 1 or end_of_block
+            scene.line_start = start
             scene.line_number += 1
-            self._read_below(line)
-            numbers = {number for cue in line.cues for number in _METHODS_OF[cue]}
-            for number in sorted(numbers):
-                self._methods[number](line)
-            position = end
-        self._last_line = self._line_before(block, end_of_block)
-
-    def _line_before(self, block: bytes, start: int) -> str:
-        if start == 0:
-            return self._last_line
-        return block[block.rfind(b"\n", 0, start - 1) + 1 : start].decode("utf-8", "replace")
-
-    def _wants_next_line(self) -> bool:
-        return bool(
-            self.table.lines_to_value
-            or self.vision.lines_to_tensor
-            or self.sysfs.chip_lines
-            or self.sysfs.meminfo_lines
-            or self.sysfs.compatible_lines
-        )
-
-    def _read_below(self, line: Line) -> None:
-        """Give the line to whoever asked for it."""
-        if self.table.lines_to_value:
-            self.table.read_value(line)
-        if self.vision.lines_to_tensor:
-            self.vision.read_tensor(line)
-        if self.sysfs.chip_lines:
-            self.sysfs.read_temperature(line)
-        if self.sysfs.meminfo_lines:
-            self.sysfs.read_meminfo(line)
-        if self.sysfs.compatible_lines:
-            self.sysfs.read_compatible_name(line)
+            line = Line(block[start:position].decode("utf-8", "replace"))
+            if scene.wanted:
+                scene.give(line)
+            if start in stems_of:
+                line.cues, methods = _INDEX.plan(stems_of[start], low[start:position])
+                for owner, method in methods:
+                    method(owners[owner], line)
+        scene.end_block()
 
     def result(self, *, ends_in_nuls: bool) -> ParsedLog:
         """What the whole log says."""
@@ -209,21 +160,6 @@ class Reader:
             facts={**self.sysfs.facts, **self.kernel.facts},
         )
         return refuted_by_itself(log)
-
-
-def _lines_with_cues(low: bytes) -> dict[int, list[int]]:
-    """For each line that holds a cue: where it starts, and which cues."""
-    found: dict[int, list[int]] = {}
-    absent = {rare for rare in {needle[2] for needle in _NEEDLES} if rare and rare not in low}
-    for number, cue, rare in _NEEDLES:
-        if rare in absent:
-            continue
-        at = low.find(cue)
-        while at >= 0:
-            found.setdefault(low.rfind(b"\n", 0, at) + 1, []).append(number)
-            end = low.find(b"\n", at)
-            at = low.find(cue, end) if end >= 0 else -1
-    return found
 
 
 def read(chunks: Iterable[bytes]) -> ParsedLog:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from analysis.parse.lines import Line
+from analysis.parse.lines import MARK, Line
 
 # The official demo on a tty and in a pipe (`user: robot: `), behind a glued error line, and Qengineering's.
-_ANSWER = re.compile(r"(?:(?:^|run failed)(?:user:\s*)?(?P<robot>robot:)|^(?:user:\s*)?answer:)\s?", re.IGNORECASE)
+_ANSWER = re.compile(r"(?:^|run failed)(?P<user>user:\s*)?(?:(?P<robot>robot:)|answer:)\s?", re.IGNORECASE)
 _PROMPT = re.compile(r"\s*user:", re.IGNORECASE)
 _SHELL = re.compile(r"(?:\([\w.-]+\) )?[\w.-]+@[\w.-]+:\S* ?[#$] ?|rk35\w\w:/\S* [#$] ")
-_RULER = re.compile(r"\s*(?:I rkllm\s*:)?\s*-{20,}")
+_RULER = re.compile(rf"\s*(?:{MARK})?\s*-{{20,}}")
 
 
 class Scene:
@@ -27,9 +27,38 @@ class Scene:
         self.in_answer = False
         self.segment = 0  # counts answers; 0 is before the first
         self.line_number = 0  # of candidate lines: it orders findings and nothing else
-        self.previous = ""  # the line just before the one in hand
+        self.block = b""  # the lines in hand
+        self.line_start = 0  # of the line in hand, in the block
+        self.wanted: dict[Callable[[Line], bool], int] = {}  # who reads the next lines, how many at most
+        self._line_before_block = ""
         self.on_segment_end: list[Callable[[], None]] = []
         self._answer_is_quoted = False
+
+    @property
+    def previous(self) -> str:
+        """The line before the one in hand."""
+        start = self.line_start
+        if start == 0:
+            return self._line_before_block
+        return self.block[self.block.rfind(b"\n", 0, start - 1) + 1 : start].decode("utf-8", "replace")
+
+    def end_block(self) -> None:
+        """The block is read; its last line is the next one's neighbour."""
+        self.line_start = len(self.block)
+        self._line_before_block = self.previous
+        self.line_start = 0
+
+    def want(self, reader: Callable[[Line], bool], lines: int) -> None:
+        """Give the next lines to ``reader`` until it says False."""
+        self.wanted[reader] = lines
+
+    def give(self, line: Line) -> None:
+        """The next line for those who asked for it."""
+        for reader, left in tuple(self.wanted.items()):
+            if reader(line) and left > 1:
+                self.wanted[reader] = left - 1
+            else:
+                self.wanted.pop(reader, None)
 
     def end_segment(self) -> None:
         """The model has finished; what was provisional is settled."""
@@ -46,28 +75,29 @@ class Scene:
         """Whether the runtime may have said this: anything outside an answer, its own lines within one."""
         return not self.in_answer or (line.is_runtimes and self.is_own_line(line))
 
-    def after_blank_or_ruler(self) -> bool:
-        """Whether the line before is blank or a ruler: the demo's prompt and answer marks never follow plain text."""
-        return not self.previous.strip(" >_\t\n") or self.after_ruler()
+    def may_be_marks(self) -> bool:
+        """Whether the line before is blank or the runtime's: the demo's marks never follow plain text."""
+        before = Line(self.previous)
+        return not before.body.strip() or before.is_runtimes or self.after_ruler()
 
     def after_ruler(self) -> bool:
         """Whether the line before is one of the table's rulers."""
-        return _RULER.match(Line(self.previous, []).body) is not None
+        return _RULER.match(Line(self.previous).body) is not None
 
     def read_answer_mark(self, line: Line) -> str | None:
         """Note that an answer begins; gives ``robot`` or ``answer``, or None where it is only text."""
         found = _ANSWER.search(line.body)
-        if found is None or (self.in_answer and not (self.after_blank_or_ruler() or line.body[:1] in "uU")):
+        if found is None or (self.in_answer and not (found["user"] or self.may_be_marks())):
             return None
         self.end_segment()
         self.in_answer = True
         self.segment += 1
         self._answer_is_quoted = line.is_quoted
-        return "robot" if found["robot"] else "answer"
+        return "robot" if found["robot"] == "robot:" else "answer"  # a wrapper's own `Robot:` promises no table
 
     def read_prompt(self, line: Line) -> bool:
         """Whether the demo asks for the next prompt here."""
-        if _PROMPT.match(line.body) is None or (self.in_answer and not self.after_blank_or_ruler()):
+        if _PROMPT.match(line.body) is None or (self.in_answer and not self.may_be_marks()):
             return False
         self.end_segment()
         return True

@@ -43,6 +43,7 @@ _MEMORY_NAMES = {
 _HZ_IN_MHZ = 1_000_000
 _KHZ_IN_MHZ = 1_000
 _CHIP_LINES = 8  # a chip of `sensors -u` has five
+_COMPATIBLE_LINES = 4  # board, maker, chip, chip family
 _MEMINFO_LINES = 64  # /proc/meminfo has fifty
 
 
@@ -53,9 +54,6 @@ class Sysfs:
         self.scene = scene
         self.facts: dict[str, Any] = {}
         self._chip = ""
-        self.chip_lines = 0
-        self.compatible_lines = 0
-        self.meminfo_lines = 0
 
     def _node(self, name: str) -> dict[str, Any] | None:
         """The devfreq node's entry; the GPU has none."""
@@ -109,18 +107,16 @@ class Sysfs:
     def read_chip(self, line: Line) -> None:
         if not self.scene.in_answer and (found := _CHIP.match(line.body)):
             self._chip = found[1]
-            self.chip_lines = _CHIP_LINES
+            self.scene.want(self.read_temperature, _CHIP_LINES)
 
-    def read_temperature(self, line: Line) -> None:
-        """A line below a chip of ``sensors -u``."""
-        self.chip_lines -= 1
-        if not line.body.strip():
-            self.chip_lines = 0
-        elif found := _TEMPERATURE.match(line.body):
+    def read_temperature(self, line: Line) -> bool:
+        """A line below a chip of ``sensors -u``; a blank one ends it."""
+        if found := _TEMPERATURE.match(line.body):
             if found[1] == "input":
                 self.facts.setdefault("temps_c", {}).setdefault(self._chip, float(found[2]))
             elif self._chip == "soc_thermal":
                 self.facts.setdefault("soc_crit_c", float(found[2]))
+        return bool(line.body.strip())
 
     def read_zone(self, line: Line) -> None:
         """``soc-thermal 45300``: type and temperature of a thermal zone side by side, in thousandths."""
@@ -128,16 +124,16 @@ class Sysfs:
             self.facts.setdefault("temps_c", {}).setdefault(f"{found[1]}_thermal", int(found[2]) / 1000)
 
     def read_meminfo(self, line: Line) -> None:
-        """This line of /proc/meminfo, and those below it."""
-        self.meminfo_lines = max(self.meminfo_lines - 1, 0)
+        """The first line of /proc/meminfo, or of what `grep` left of it."""
+        if self.read_meminfo_line(line):
+            self.scene.want(self.read_meminfo_line, _MEMINFO_LINES)
+
+    def read_meminfo_line(self, line: Line) -> bool:
+        """One line of it; False where it ends."""
         found = None if self.scene.in_answer else _MEMORY.match(line.body)
-        if found is None:
-            self.meminfo_lines = 0
-            return
-        if found[1] == "MemTotal":
-            self.meminfo_lines = _MEMINFO_LINES
-        if name := _MEMORY_NAMES.get(found[1]):
+        if found and (name := _MEMORY_NAMES.get(found[1])):
             self.facts.setdefault(name, int(found[2]))
+        return found is not None
 
     def read_compatible(self, line: Line) -> None:
         if self.scene.in_answer or "compatible" in self.facts or (found := _COMPATIBLE.search(line.text)) is None:
@@ -146,14 +142,14 @@ class Sysfs:
         names = re.findall(r"[a-z0-9-]+,[a-z0-9.-]+", found[1])
         if names:
             self.facts["compatible"] = names
-            self.compatible_lines = 4
+            self.scene.want(self.read_compatible_name, _COMPATIBLE_LINES)
 
-    def read_compatible_name(self, line: Line) -> None:
-        """A line below the first of ``compatible``."""
+    def read_compatible_name(self, line: Line) -> bool:
+        """A line below the first of ``compatible``; False where the list ends."""
         found = _COMPATIBLE_NAME.match(line.text)
-        self.compatible_lines = self.compatible_lines - 1 if found else 0
         if found:
             self.facts["compatible"].append(found[1])
+        return found is not None
 
     def read_kernel(self, line: Line) -> None:
         if not self.scene.in_answer and (found := _KERNEL.search(line.text)):

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis.parse.lines import Line
+from analysis.parse.lines import MARK, Line
 from analysis.parse.records import Memory, Stage, Turn
 from analysis.parse.scene import Scene
 
@@ -25,10 +25,10 @@ _RATE = r"(-?(?:\d+(?:\.\d+)?|nan|inf))"
 # The blank behind the last number says that it is whole; a closing quote mark may stand there too.
 _COLUMNS = re.compile(rf"\s+{_NUMBER}\s+(\d+)\s+{_RATE}\s+{_RATE}(?=[\s_])[\s_]*\Z")
 _INIT_ROW = re.compile(rf"\s+{_NUMBER}\s+/\s+/\s+/")
-_INIT_TIME = re.compile(rf"(I rkllm\s*:)?\s*\bModel init time \(ms\)\s+{_NUMBER}(?=[\s_])")
+_INIT_TIME = re.compile(rf"({MARK})?\s*\bModel init time \(ms\)\s+{_NUMBER}(?=[\s_])")
 _MEMORY = re.compile(rf"\b(?:Peak )?Memory Usage \((GB|MB)\)(?:\s*{_NUMBER}(?=[\s_]))?")
-_VALUE = re.compile(rf"\s*(I rkllm\s*:)?\s*{_NUMBER}(?=[\s_])[\s_]*\Z")
-_MARK = re.compile(r"I rkllm\s*:\s*\Z")
+_VALUE = re.compile(rf"\s*({MARK})?\s*{_NUMBER}(?=[\s_])[\s_]*\Z")
+_MARK = re.compile(MARK + r"\s*\Z")
 _LINES_TO_VALUE = 4  # a ruler, a blank or another writer may get in between
 
 
@@ -70,7 +70,6 @@ class Table:
         self.scene = scene
         self.marked = _Side()
         self.bare = _Side()
-        self.lines_to_value = 0
         self._unit = ""
         self._value_is_marked = False
         self._last: _Block | None = None
@@ -152,15 +151,15 @@ class Table:
                 self._last.memory = Memory(float(found[2]), found[1])
             else:
                 self._unit, self._value_is_marked = found[1], marked
-                self.lines_to_value = _LINES_TO_VALUE
+                self.scene.want(self.read_value, _LINES_TO_VALUE)
 
-    def read_value(self, line: Line) -> None:
-        """The line below a memory label."""
-        self.lines_to_value -= 1
+    def read_value(self, line: Line) -> bool:
+        """A line below a memory label; True while the value is still to come."""
         found = _VALUE.match(line.body)
-        if found and self._last is not None and (found[1] is not None) == self._value_is_marked:
-            self._last.memory = Memory(float(found[2]), self._unit)
-            self.lines_to_value = 0
+        if found is None or self._last is None or (found[1] is not None) != self._value_is_marked:
+            return self._last is not None
+        self._last.memory = Memory(float(found[2]), self._unit)
+        return False
 
     def read_fence(self, line: Line) -> None:
         if not self.scene.in_answer or not line.body.lstrip().startswith("```"):

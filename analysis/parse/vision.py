@@ -42,7 +42,6 @@ class Vision:
         self.image_tokens: int | None = None
         self.is_encoder_loaded = False  # and no image went through it yet
         self.is_menu_open = False
-        self.lines_to_tensor = 0
 
     def read_time(self, line: Line) -> None:
         if not self.scene.believes(line):
@@ -63,13 +62,14 @@ class Vision:
 
     def read_heading(self, line: Line) -> None:
         if self.image_tokens is None and self.scene.believes(line):
-            self.lines_to_tensor = _LINES_TO_TENSOR
+            self.scene.want(self.read_tensor, _LINES_TO_TENSOR)
 
-    def read_tensor(self, line: Line) -> None:
-        self.lines_to_tensor -= 1
-        if found := _TENSOR.search(line.text):
-            self.lines_to_tensor = 0
+    def read_tensor(self, line: Line) -> bool:
+        """A line below the heading; True while the tensor is still to come."""
+        found = _TENSOR.search(line.text)
+        if found:
             self.image_tokens = int(found[1])
+        return found is None
 
     def read_image_tokens(self, line: Line) -> None:
         if self.image_tokens is None and self.scene.believes(line) and (found := _IMAGE_TOKENS.search(line.text)):
