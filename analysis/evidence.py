@@ -133,7 +133,7 @@ class RunFiles:
         if len(data) > JSON_LIMIT_BYTES:
             return Unreadable(f"is larger than {JSON_LIMIT_BYTES // 2**20} MiB")
         try:
-            value = json.loads(data.decode(errors="replace"), parse_constant=lambda _: None)
+            value = json.loads(data.decode(errors="replace"))
         except (ValueError, RecursionError) as error:
             return Unreadable(f"is no JSON: {error}")
         return Record(value) if isinstance(value, dict) else Unreadable("is no JSON object")

@@ -68,7 +68,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "prefill_tokens",
-        "prefill tokens",
+        "prefill",
         "tokens",
         "neither",
         0,
@@ -84,7 +84,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "generate_tokens",
-        "generate tokens",
+        "generate",
         "tokens",
         "neither",
         0,

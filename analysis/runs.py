@@ -253,11 +253,14 @@ def _planned(spec: Record) -> Planned:
 
 
 def _logs(parsed: ParsedRun, values: Record, changed: tuple[str, ...]) -> Logs:
-    refuted = [f"{name} is not what was collected" for name in changed]
+    refuted = [*parsed.reasons, *(f"{name} is not what was collected" for name in changed)]
+    turns = values.get("turns")
+    if isinstance(turns, list) and len(turns) > 1:
+        refuted.append(f"{len(turns)} answers where one was asked for: later ones are served from the cache")
     return Logs(
-        has_table=values.get("prefill") is not None and values.get("generate") is not None,
+        has_table=values.get("perf_present") is True,
         failure=parsed.failure,
         advice=parsed.advice,
         errno=values.whole("errno"),
-        refuted=(*parsed.reasons, *refuted),
+        refuted=tuple(refuted),
     )

@@ -256,9 +256,11 @@ def test_a_file_that_changed_after_it_was_collected_taints_the_run(tmp_path: Pat
 def test_a_file_that_was_added_after_collection_taints_the_run(tmp_path: Path) -> None:
     folder = evidence(tmp_path)
     files = {path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in folder.iterdir()}
-    del files["end.json"]
-    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "files": files}))
+    without = {name: entry for name, entry in files.items() if name != "end.json"}
+    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "files": without}))
     assert read_runs(tmp_path)[0].reason == "end.json is not what was collected"
+    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "files": files | {"../../secret": {}}}))
+    assert read_runs(tmp_path)[0].reason == "../../secret is not what was collected"
 
 
 @pytest.mark.parametrize("listed", [None, [], {}, {"../../secret": {}}, {"a\0b": {"sha256": "0"}}, {"stdout.log": 3}])
@@ -282,7 +284,7 @@ def test_the_driver_of_a_run_without_banner_is_the_boards_own(tmp_path: Path) ->
         (b"", None),
         (b"uptime_s,rss_bytes\n1,2\n", None),
         (b"vmhwm_bytes\n-5\n1e9\nnan\n12345678901234567890123\n\xd9\xa3\n", None),
-        (b"vmhwm_bytes\n100\n7", 100),
+        (b"vmhwm_bytes\n7", None),
         (b"uptime_s,vmhwm_bytes\n1\n2,300\n\n3,200\n", 300),
     ],
 )

@@ -202,7 +202,7 @@ def test_the_spreadsheet_has_one_row_a_run_with_numbers_as_numbers_and_units_in_
     assert first["peak memory (GiB)"] == 1.5
     assert first["generate (tok/s)"] == 20.1
     assert first["TTFT (ms)"] == 200.0
-    assert first["prefill tokens (tokens)"] == 40
+    assert first["prefill (tokens)"] == 40
     assert second["TTFT (ms)"] is None
     assert second["reason"] == "stopped at its time limit of 600 s"
     assert [row["origin"] for row in (first, second, third)] == ["measured", "measured", "simulated"]
@@ -219,7 +219,7 @@ def test_the_sheets_have_a_frozen_heading_a_filter_and_number_formats(tmp_path: 
         assert table.ref == sheet.dimensions
     headings = [cell.value for cell in book["Runs"][1]]
     assert book["Runs"].cell(2, headings.index("generate (tok/s)") + 1).number_format == "0.00"
-    assert book["Runs"].cell(2, headings.index("generate tokens (tokens)") + 1).number_format == "0"
+    assert book["Runs"].cell(2, headings.index("generate (tokens)") + 1).number_format == "0"
 
 
 def test_a_workbook_without_runs_opens_and_has_its_headings(tmp_path: Path) -> None:
@@ -410,5 +410,5 @@ def test_a_text_too_long_for_a_cell_is_cut_between_characters() -> None:
     cut = spreadsheet("😀" * 20_000)
     assert len(cut.encode("utf-16-le")) <= 2 * CELL_LIMIT
     assert cut.startswith("😀😀")
-    assert cut.endswith(" … cut")
+    assert cut.endswith("😀 … cut")
     assert spreadsheet("x" * CELL_LIMIT) == "x" * CELL_LIMIT
