@@ -115,7 +115,7 @@ class Board:
         loop = asyncio.get_running_loop()
         stop = asyncio.ensure_future(self.stopped.wait())
         while True:
-            pause_s = BUSY_TICK_S if self.machine.work else IDLE_TICK_S
+            pause_s = BUSY_TICK_S if self.machine.work else min(IDLE_TICK_S, self.config.idle_exit_s)
             wake = asyncio.ensure_future(self._woken.wait())
             await asyncio.wait({stop, wake}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
             wake.cancel()

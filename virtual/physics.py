@@ -25,7 +25,7 @@ DMC_FULL_HZ = 2_112_000_000
 NPU_FULL_HZ = 1_000_000_000
 BIG_CPU_FULL_HZ = 2_304_000_000
 HOT_MC = 85_000  # above it DRAM is refreshed twice as often
-BUS_SHARE = {1: 0.405, 2: 0.735, 3: 1.0}  # how much of the bus one, two, three NPU cores can pull
+BUS_SHARE = {1: 0.405, 2: 0.735, 3: 1.0}  # how much of the full bus one, two, three NPU cores can pull
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,9 +144,16 @@ def system_bytes(chip: Silicon, arch: Architecture, context: int) -> float:
     return resident_bytes(chip, arch, 0) * 1.012 + kv_bytes(arch) * context + 26 * MIB
 
 
-def bus_bytes_per_s(chip: Silicon, clocks: Clocks, cores: int) -> float:
+def bus_ms(chip: Silicon, traffic: float, clocks: Clocks) -> float:
+    """The DRAM's own time for so many bytes."""
     hot = 0.955 if clocks.soc_mc > HOT_MC else 1.0
-    return BUS_BYTES_PER_S * clocks.dmc_hz / DMC_FULL_HZ * chip.bus_efficiency * BUS_SHARE[cores] * hot
+    return 1000.0 * traffic / (BUS_BYTES_PER_S * clocks.dmc_hz / DMC_FULL_HZ * chip.bus_efficiency * hot)
+
+
+def fetch_ms(chip: Silicon, traffic: float, clocks: Clocks, cores: int) -> float:
+    """What the NPU needs to get so many bytes: fewer cores ask more slowly, however fast the DRAM is."""
+    asking_ms = (1.0 / BUS_SHARE[cores] - 1.0) * 1000.0 * traffic / (BUS_BYTES_PER_S * chip.bus_efficiency)
+    return bus_ms(chip, traffic, clocks) + asking_ms
 
 
 def host_factor(clocks: Clocks, lucky: Luck) -> float:
@@ -157,17 +164,16 @@ def host_factor(clocks: Clocks, lucky: Luck) -> float:
 def token_ms(chip: Silicon, arch: Architecture, cores: int, depth: int, clocks: Clocks, lucky: Luck) -> float:
     """One more token after ``depth`` tokens."""
     traffic = weight_bytes(arch) + kv_bytes(arch) * depth
-    bus_ms = 1000.0 * traffic / bus_bytes_per_s(chip, clocks, cores)
+    memory_ms = fetch_ms(chip, traffic, clocks, cores)
     host_ms = arch.layers * (chip.layer_ms + chip.attention_us * depth / 1000.0) * host_factor(clocks, lucky)
     npu_ms = 2.0 * weight_bytes(arch) / (cores * 0.8e12 * clocks.npu_hz / NPU_FULL_HZ) * 1000.0
     drift = 1.0 + lucky.drift * min(depth, 2000) / 1000.0
-    return (max(bus_ms, npu_ms) + 0.2 * min(bus_ms, npu_ms) + host_ms) * lucky.factor * drift
+    return (max(memory_ms, npu_ms) + 0.2 * min(memory_ms, npu_ms) + host_ms) * lucky.factor * drift
 
 
 def bus_load(chip: Silicon, arch: Architecture, cores: int, clocks: Clocks, lucky: Luck) -> float:
     """The share of time that the DRAM is busy during decode, as its governor sees it."""
-    busy_ms = 1000.0 * weight_bytes(arch) / (BUS_BYTES_PER_S * clocks.dmc_hz / DMC_FULL_HZ * chip.bus_efficiency)
-    return busy_ms / token_ms(chip, arch, cores, 0, clocks, lucky)
+    return bus_ms(chip, weight_bytes(arch), clocks) / token_ms(chip, arch, cores, 0, clocks, lucky)
 
 
 def prefill_ms(chip: Silicon, arch: Architecture, cores: int, tokens: int, clocks: Clocks, lucky: Luck) -> float:
@@ -175,9 +181,9 @@ def prefill_ms(chip: Silicon, arch: Architecture, cores: int, tokens: int, clock
     wide = (arch.hidden / 1024) ** 0.3  # wider matrices fill the NPU better
     tops = chip.prefill_tops * float(cores**0.88) * wide * clocks.npu_hz / NPU_FULL_HZ
     npu_ms = 2.0 * body_bytes(arch) * tokens / (tops * 1e12) * 1000.0
-    bus_ms = 1000.0 * weight_bytes(arch) / bus_bytes_per_s(chip, clocks, cores)
+    memory_ms = fetch_ms(chip, weight_bytes(arch), clocks, cores)
     host_ms = arch.layers * chip.prefill_layer_ms * host_factor(clocks, lucky)
-    return float((npu_ms + 0.7 * bus_ms + host_ms) * lucky.factor)
+    return float((npu_ms + 0.7 * memory_ms + host_ms) * lucky.factor)
 
 
 def load_ms(chip: Silicon, arch: Architecture, clocks: Clocks, lucky: Luck, *, warm: bool) -> float:

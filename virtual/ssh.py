@@ -61,7 +61,9 @@ class _Input(asyncio.BaseProtocol):
         self._session.hold_client(True)
 
     def resume_writing(self) -> None:
-        self._session.hold_client(False)
+        # Not at once: data and end of input would arrive while asyncio is inside its own write, and it would
+        # then close the pipe on top of what it has not written yet.
+        asyncio.get_running_loop().call_soon(self._session.hold_client, False)
 
 
 class Session(asyncssh.SSHServerSession[bytes]):

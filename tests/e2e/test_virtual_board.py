@@ -1,0 +1,576 @@
+"""A virtual board as the rest of the project meets it: over OpenSSH, with the printed host key and nothing else."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from virtual.artifacts import artifact_bytes, artifact_name
+
+LIMIT_S = 30
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = artifact_name("qwen3-0.6b", 3)
+TARGET = "target_platform: RK3588, model_dtype: W8A8"
+RULER = "I rkllm: " + "-" * 86
+ASK = (
+    "printf 'Why is the sky blue?\\nexit\\n' | RKLLM_LOG_LEVEL=1 LD_LIBRARY_PATH=/opt/rkllm/lib"
+    " timeout -k 2 {limit} stdbuf -oL -eL /opt/rkllm/llm_demo {model} {new} {context}"
+)
+
+
+@dataclass(frozen=True)
+class Board:
+    """A running board and how to talk to it."""
+
+    state: Path
+    facts: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.facts["name"])
+
+    @property
+    def options(self) -> list[str]:
+        hosts = self.state / f"{self.name}.known_hosts"
+        hosts.write_text(f"[127.0.0.1]:{self.facts['port']} {self.facts['host_key']}\n")
+        settings = ("StrictHostKeyChecking=yes", f"UserKnownHostsFile={hosts}", "BatchMode=yes", "IdentitiesOnly=yes")
+        keys = ["-F", "/dev/null", "-i", self.facts["identity"], "-o", f"Port={self.facts['port']}"]
+        return keys + [word for setting in settings for word in ("-o", setting)]
+
+    def argv(self, command: str, *extra: str) -> list[str]:
+        return ["ssh", *self.options, *extra, "root@127.0.0.1", command]
+
+    def ssh(self, command: str, data: bytes = b"", *extra: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(self.argv(command, *extra), input=data, capture_output=True, timeout=LIMIT_S, check=False)
+
+    def say(self, command: str) -> str:
+        done = self.ssh(command)
+        assert done.returncode == 0, done
+        return done.stdout.decode()
+
+    def put_model(self, folder: str = "/root", npu_core_num: int = 3) -> str:
+        path = f"{folder}/{artifact_name('qwen3-0.6b', npu_core_num)}"
+        done = self.ssh(f"cat >{path}", artifact_bytes("qwen3-0.6b", npu_core_num))
+        assert done.returncode == 0, done
+        return path
+
+    def ask(
+        self, model: str, new: int = 64, context: int = 4096, limit: int = 20
+    ) -> subprocess.CompletedProcess[bytes]:
+        return self.ssh(ASK.format(model=model, new=new, context=context, limit=limit))
+
+    def truth(self, event: str) -> list[dict[str, Any]]:
+        lines = (self.state / self.name / "truth.jsonl").read_text().splitlines()
+        return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+
+
+def virtual(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "virtual", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+def switch_on(state: Path, name: str, **config: object) -> Board:
+    done = virtual("up", name, "--state", state, "--config", json.dumps({"time_scale": 100, **config}))
+    if done.returncode == 3:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stderr
+    return Board(state, json.loads(done.stdout))
+
+
+def wait_for_end(pid: int) -> bool:
+    """Did that process end within the limit?"""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([pidfd], [], [], LIMIT_S)[0])
+    finally:
+        os.close(pidfd)
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("boards")
+    yield folder
+    done = virtual("down", "--all", "--state", folder)
+    assert done.returncode == 0, done.stderr
+    assert str(folder) not in Path("/proc/mounts").read_text()
+
+
+@pytest.fixture(scope="module")
+def board(state: Path) -> Board:
+    """A healthy board; tests leave it as they found it."""
+    return switch_on(state, "healthy")
+
+
+@pytest.fixture
+def new_board(state: Path) -> Iterator[Callable[..., Board]]:
+    """Makes boards of a test's own, and switches them off with it."""
+    names: list[str] = []
+
+    def make(name: str, **config: object) -> Board:
+        names.append(name)
+        return switch_on(state, name, **config)
+
+    yield make
+    for name in names:
+        virtual("down", name, "--state", state)
+
+
+# --- the SSH server -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 127, 255])
+def test_a_command_ends_with_its_own_exit_code(board: Board, code: int) -> None:
+    assert board.ssh(f"exit {code}").returncode == code
+
+
+def test_output_and_errors_come_apart(board: Board) -> None:
+    done = board.ssh("echo good; echo bad >&2")
+    assert (done.stdout, done.stderr) == (b"good\n", b"bad\n")
+
+
+def test_megabytes_of_any_bytes_go_through_in_both_directions(board: Board) -> None:
+    data = hashlib.shake_256(b"megabytes").digest(10_000_000)
+    assert board.ssh("cat", data).stdout == data
+    assert board.ssh("sha256sum", data).stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
+
+
+def test_a_reader_that_stops_early_is_no_harm(board: Board) -> None:
+    assert board.ssh("head -c 5", b"0123456789" * 500_000).stdout == b"01234"
+
+
+def test_files_travel_by_sftp_and_by_both_kinds_of_scp(board: Board, tmp_path: Path) -> None:
+    data = hashlib.shake_256(b"file").digest(700_001)
+    (tmp_path / "sent").write_bytes(data)
+    for number, kind in enumerate(([], ["-O"])):
+        there, back = f"root@127.0.0.1:scp{number}", tmp_path / f"back{number}"
+        for words in ([str(tmp_path / "sent"), there], [there, str(back)]):
+            subprocess.run(["scp", "-q", *kind, *board.options, *words], check=True, timeout=LIMIT_S)
+        assert back.read_bytes() == data
+    batch = f"get /root/scp0 {tmp_path}/got\nrm /root/scp0\nrm /root/scp1\n"
+    sftp = ["sftp", "-q", *board.options, "-b", "-", "root@127.0.0.1"]
+    subprocess.run(sftp, input=batch.encode(), check=True, timeout=LIMIT_S, capture_output=True)
+    assert (tmp_path / "got").read_bytes() == data
+
+
+def test_sftp_follows_an_absolute_link_inside_the_board_only(board: Board, tmp_path: Path) -> None:
+    board.say("ln -sf /etc/hostname /root/link")
+    fetch = ["scp", "-q", *board.options, "root@127.0.0.1:link", str(tmp_path / "link")]
+    subprocess.run(fetch, check=True, timeout=LIMIT_S)
+    assert (tmp_path / "link").read_text() == "healthy\n"
+
+
+def test_a_shell_on_a_terminal_works_and_passes_its_exit_code_on(board: Board) -> None:
+    done = subprocess.run(
+        ["ssh", "-tt", *board.options, "root@127.0.0.1"],
+        input=b"[ -t 0 ] && echo is-a-$((40 + 2))\nexit 6\n",
+        capture_output=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 6
+    assert b"is-a-42" in done.stdout
+
+
+def test_nobody_gets_in_without_the_client_key_or_as_another_user(board: Board, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
+    other = Board(board.state, {**board.facts, "identity": str(tmp_path / "other")})
+    assert other.ssh("true").returncode == 255
+    as_somebody = ["ssh", *board.options, "admin@127.0.0.1", "true"]
+    assert subprocess.run(as_somebody, capture_output=True, timeout=LIMIT_S, check=False).returncode == 255
+
+
+def test_a_detached_job_outlives_its_session(board: Board) -> None:
+    job = "exec 9>/root/lock; flock 9; echo >/root/ready; read x </root/go; echo $x >/root/result"
+    board.say(f"mkfifo /root/go /root/ready; setsid sh -c '{job}' </dev/null >/dev/null 2>&1 & read x </root/ready")
+    assert board.ssh("flock -n /root/lock true").returncode == 1  # it holds the lock: it runs
+    assert board.say("echo done >/root/go; flock -w 20 /root/lock cat /root/result") == "done\n"
+    board.say("rm /root/go /root/ready /root/lock /root/result")
+
+
+# --- the board's own Linux ------------------------------------------------------------------------------------------
+
+
+def test_root_on_a_board_is_not_root_of_this_machine(board: Board) -> None:
+    assert board.say("id -u") == "0\n"
+    inner, outer, count = board.say("cat /proc/self/uid_map").split()
+    assert (inner, count) == ("0", "1")
+    assert outer != "0"
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "touch /usr/x",
+        "mount -o remount,rw,bind /usr && touch /usr/bin/x",
+        "rm -f /bin/true",
+        "echo 1 >/proc/sysrq-trigger",
+    ],
+)
+def test_the_hosts_programs_and_kernel_can_not_be_changed(board: Board, attempt: str) -> None:
+    assert board.ssh(attempt).returncode != 0
+    assert board.ssh("true").returncode == 0
+
+
+def test_the_hosts_files_and_processes_are_not_to_be_seen(board: Board) -> None:
+    marker = subprocess.Popen(["sleep", "4711"])
+    try:
+        assert "4711" not in board.say("cat /proc/[0-9]*/cmdline | tr '\\000' ' '")
+    finally:
+        marker.kill()
+        marker.wait()
+    assert board.ssh(f"ls {board.state}").returncode == 2
+    assert board.ssh(f"ls {Path.home()} | grep -q .").returncode == 1 or Path.home() == Path("/root")
+    assert "healthy" in board.say("cat /etc/hostname /proc/sys/kernel/hostname")
+
+
+def test_removing_everything_stays_on_the_board(new_board: Callable[..., Board]) -> None:
+    victim = new_board("victim")
+    before = sorted(path.name for path in Path("/opt").iterdir())
+    victim.ssh("rm -rf /opt /home /etc /root /var /sys --no-preserve-root")
+    assert sorted(path.name for path in Path("/opt").iterdir()) == before
+    assert Path("/etc/passwd").exists()
+    assert victim.say("ls /; echo still here").endswith("still here\n")
+
+
+def test_the_board_says_everywhere_that_it_is_simulated(board: Board) -> None:
+    tree = "/sys/firmware/devicetree/base"
+    assert "virtual" in board.say(f"cat {tree}/model")
+    assert board.say(f"tr '\\000' '\\n' <{tree}/compatible").splitlines()[-1] == "rockchip,rk3588"
+    assert board.say(f"cat {tree}/rkfleet-simulated/time-scale") == "100\n"
+
+
+def test_the_kernel_and_the_driver_are_a_boards(board: Board) -> None:
+    assert board.say("uname -m; uname -s") == "aarch64\nLinux\n"
+    assert board.say("uname -r") == board.say("cat /proc/sys/kernel/osrelease")
+    assert board.say("cat /sys/kernel/debug/rknpu/version") == "RKNPU driver: v0.9.8\n"
+    assert "[drm] Initialized rknpu 0.9.8 20240828 for fdab0000.npu on minor 1" in board.say("dmesg")
+
+
+def test_a_written_governor_changes_the_clock_and_nonsense_is_refused(new_board: Callable[..., Board]) -> None:
+    tuned = new_board("tuned")
+    node = "/sys/class/devfreq/dmc"
+    settle = (
+        'for i in 1 2 3 4 5 6 7 8 9; do [ "$(cat cur_freq)" = {hz} ] && break; sleep 0.1; done; cat governor cur_freq'
+    )
+    assert tuned.say(f"cd {node} && cat governor cur_freq") == "dmc_ondemand\n528000000\n"
+    said = tuned.say(f"cd {node} && echo performance >governor; " + settle.format(hz=2112000000))
+    assert said == "performance\n2112000000\n"
+    said = tuned.say(
+        f"cd {node} && echo nonsense >governor; " + "while grep -q nonsense governor; do :; done; cat governor"
+    )
+    assert said == "performance\n"
+    cpu = "/sys/devices/system/cpu/cpufreq/policy4"
+    said = tuned.say(
+        f"cd {cpu} && echo performance >scaling_governor; sleep 0.2; cat scaling_cur_freq cpuinfo_max_freq"
+    )
+    assert len(set(said.split())) == 1
+
+
+# --- the demo -------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_prints_what_the_real_one_prints(board: Board) -> None:
+    done = board.ask(board.put_model(), new=64)
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode().split("\n")
+    assert lines[1:8] == [
+        "I rkllm: rkllm-runtime version: 1.2.3, rknpu driver version: 0.9.8, platform: RK3588",
+        f"I rkllm: loading rkllm model from /root/{MODEL}",
+        f"I rkllm: rkllm-toolkit version: 1.2.3, max_context_limit: 4096, npu_core_num: 3, {TARGET}",
+        "I rkllm: Enabled cpus: [4, 5, 6, 7]",
+        "I rkllm: Enabled cpus num: 4",
+        "rkllm init success",
+        "",
+    ]
+    assert any(line.startswith("user: robot: ") for line in lines)
+    first = next(number for number, line in enumerate(lines) if line.endswith(RULER))
+    assert lines[first] != RULER  # no newline after the answer: glued to it
+    table = lines[first : first + 11]
+    patterns = [
+        rf".*{RULER}",
+        r"I rkllm:  Model init time \(ms\)  \d+\.\d\d +",
+        RULER,
+        r"I rkllm:  Stage         Total Time \(ms\)  Tokens    Time per Token \(ms\)      Tokens per Second      ",
+        RULER,
+        r"I rkllm:  Prefill       (\d+\.\d\d) +(\d+) +\d+\.\d\d +(\d+\.\d\d) +",
+        r"I rkllm:  Generate      (\d+\.\d\d) +(\d+) +\d+\.\d\d +(\d+\.\d\d) +",
+        RULER,
+        r"I rkllm:  Peak Memory Usage \(GB\)",
+        r"I rkllm:  \d\.\d\d        ",
+        RULER,
+    ]
+    for line, pattern in zip(table, patterns, strict=True):
+        assert re.fullmatch(pattern, line), line
+    assert [len(line) for line in table[1:7]] == [107, 95, 99, 95, 99, 99]
+    generate = re.fullmatch(patterns[6], table[6])
+    turn = board.truth("turn")[-1]
+    assert generate is not None
+    assert generate[2] == "63"  # the first token belongs to the prefill
+    assert float(generate[1]) == pytest.approx(turn["generate_ms"], abs=0.006)
+    assert turn["npu_core_num"] == 3
+
+
+def test_without_the_log_level_there_is_no_table(board: Board) -> None:
+    done = board.ssh(ASK.format(model=board.put_model(), new=8, context=512, limit=20).replace("RKLLM_LOG_LEVEL=1", ""))
+    assert b"Prefill" not in done.stdout
+    assert b"robot: " in done.stdout
+
+
+def test_the_core_count_is_the_files_and_not_its_names(board: Board) -> None:
+    single = board.put_model(npu_core_num=1)
+    board.say(f"mv {single} /root/looks-like-3core.rkllm")
+    assert b"npu_core_num: 1," in board.ask("/root/looks-like-3core.rkllm", new=8).stdout
+
+
+def test_one_core_is_about_half_as_fast_as_three(board: Board) -> None:
+    for cores in (1, 3):
+        assert board.ask(board.put_model(npu_core_num=cores), new=40).returncode == 0
+    one, three = (turn["generate_ms"] / turn["generate_tokens"] for turn in board.truth("turn")[-2:])
+    assert 0.35 < three / one < 0.75
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        ("head -c 1000", b"E rkllm: invalid rkllm model!"),
+        ("sed 1s/STANDIN/XXXXXXX/", b"E rkllm: invalid rkllm model!"),
+        ("printf 'version https://git-lfs.github.com/spec/v1\\n' #", b"E rkllm: invalid rkllm model!"),
+    ],
+)
+def test_a_spoilt_model_file_is_refused(board: Board, spoil: str, complaint: bytes) -> None:
+    board.say(f"{spoil} {board.put_model()} >/root/spoilt.rkllm")
+    done = board.ask("/root/spoilt.rkllm")
+    assert done.returncode == 255
+    assert complaint in done.stderr
+    assert done.stdout.endswith(b"\nrkllm init failed\n")
+
+
+def test_a_context_over_the_models_limit_is_refused(board: Board) -> None:
+    done = board.ask(board.put_model(), context=8192)
+    assert done.returncode == 255
+    assert b"E rkllm: max_context[8192] must be less than the model's max_context_limit[4096]" in done.stderr
+
+
+def test_arguments_and_libraries_are_checked_as_by_a_real_program(board: Board) -> None:
+    usage = board.ssh("/opt/rkllm/llm_demo model.rkllm")
+    assert (usage.returncode, usage.stdout) == (1, b"")
+    assert usage.stderr.startswith(b"Usage: /opt/rkllm/llm_demo")
+    no_library = board.ssh("/opt/rkllm/llm_demo model.rkllm 1 1")
+    assert no_library.returncode == 127
+    assert b"error while loading shared libraries: librkllmrt.so" in no_library.stderr
+
+
+def test_end_of_input_makes_it_ask_itself_for_ever(board: Board) -> None:
+    model = board.put_model()
+    done = board.ssh(
+        f"LD_LIBRARY_PATH=/opt/rkllm/lib timeout 1 stdbuf -oL /opt/rkllm/llm_demo {model} 8 512 </dev/null"
+    )
+    assert done.returncode == 124
+    assert done.stdout.count(b"user: robot: ") > 3
+
+
+def test_a_piped_output_is_block_buffered_and_a_killed_demo_loses_it(board: Board) -> None:
+    model = board.put_model()
+    done = board.ssh(f"LD_LIBRARY_PATH=/opt/rkllm/lib timeout 1 /opt/rkllm/llm_demo {model} 8 512 </dev/null | cat")
+    assert b"Enabled cpus num: 4\n" in done.stdout  # the runtime flushes
+    assert b"rkllm init success" not in done.stdout
+
+
+def test_a_second_turn_has_no_init_time_and_a_digit_asks_a_preset(board: Board) -> None:
+    model = board.put_model()
+    done = board.ssh(
+        f"printf '0\\nclear\\nAgain?\\nexit\\n' | LD_LIBRARY_PATH=/opt/rkllm/lib RKLLM_LOG_LEVEL=1 stdbuf -oL"
+        f" /opt/rkllm/llm_demo {model} 8 512"
+    )
+    assert done.stdout.count(b"Prefill") == 2
+    assert done.stdout.count(b"Model init time") == 1
+    assert "user: 现有一笼子".encode() in done.stdout
+
+
+def test_while_it_runs_the_demo_shows_memory_load_and_an_open_device(board: Board) -> None:
+    model = board.put_model()
+    talk = (
+        "export LD_LIBRARY_PATH=/opt/rkllm/lib; mkfifo in",
+        f"stdbuf -oL /opt/rkllm/llm_demo {model} 4000 4096 <in >out & exec 3>in; pid=$!; echo Hi >&3",
+        "timeout 10 sh -c 'until grep -q robot: out; do sleep 0.05; done'",
+        "grep VmHWM /proc/$pid/status; ls -l /proc/$pid/fd | grep -c renderD129; cat /proc/$pid/comm",
+        "cat /sys/kernel/debug/rknpu/load; grep MemAvailable /proc/meminfo",
+        "kill $pid; rm in out",
+    )
+    command = "; ".join(talk)
+    hwm, users, comm, load, available = board.say(command).splitlines()
+    assert int(hwm.split()[1]) > 500_000
+    assert users == "1"
+    assert comm == "llm_demo"
+    assert "Core2: 9" in load
+    idle = int(board.say("grep MemAvailable /proc/meminfo").split()[1])
+    assert idle - int(available.split()[1]) > 900_000
+
+
+# --- faults ---------------------------------------------------------------------------------------------------------
+
+
+def test_fault_unreachable_has_a_port_where_nothing_listens(new_board: Callable[..., Board]) -> None:
+    gone = new_board("gone", faults=["unreachable"])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", gone.facts["port"]), timeout=5)
+    assert [entry["fault"] for entry in gone.truth("fault")] == ["unreachable"]
+
+
+def test_fault_driver_too_old_warns_fails_and_shows_the_old_version(new_board: Callable[..., Board]) -> None:
+    old = new_board("old", faults=["driver_too_old"])
+    done = old.ask(old.put_model())
+    assert done.returncode == 255
+    assert b"W rkllm: Warning: Your rknpu driver version is too low, please upgrade to 0.9.7\n" in done.stdout
+    assert b"rknpu driver version: 0.9.6" in done.stdout
+    assert done.stdout.endswith(b"rkllm init failed\n")
+    assert b"failed to allocate handle, ret: -1, errno: 14, errstr: Bad address" in done.stderr
+    assert old.say("cat /sys/module/rknpu/version") == "0.9.6\n"
+
+
+def test_fault_oom_kills_the_demo_and_the_kernel_says_so(new_board: Callable[..., Board]) -> None:
+    small = new_board("small", faults=["oom"])
+    assert small.ask(small.put_model()).returncode == 137
+    killed = re.search(r"Out of memory: Killed process (\d+) \(llm_demo\).*anon-rss:\d+kB", small.say("dmesg"))
+    assert killed is not None
+    assert int(killed[1]) == small.truth("fault")[0]["pid"]
+
+
+def test_a_model_that_does_not_fit_is_killed_without_any_fault(new_board: Callable[..., Board]) -> None:
+    tiny = new_board("tiny", ram_gib=1)
+    assert tiny.ask(tiny.put_model()).returncode == 137
+    assert tiny.truth("fault") == []
+
+
+def test_fault_hang_stops_in_the_middle_of_an_answer(new_board: Callable[..., Board]) -> None:
+    stuck = new_board("stuck", faults=["hang"])
+    done = stuck.ask(stuck.put_model(), new=100, limit=2)
+    assert done.returncode == 124
+    assert b"user: robot: " in done.stdout
+    assert b"Generate" not in done.stdout
+    assert [entry["fault"] for entry in stuck.truth("fault")] == ["hang"]
+
+
+def test_fault_drop_connection_cuts_ssh_and_the_demo_goes_on(new_board: Callable[..., Board]) -> None:
+    shaky = new_board("shaky", faults=["drop_connection"])
+    model = shaky.put_model()
+    detached = ASK.format(model=model, new=200, context=4096, limit=20)
+    done = shaky.ssh(f'setsid sh -c "exec 9>/root/lock; flock 9; {detached}" >/root/out 2>&1 & wait')
+    assert done.returncode == 255
+    again = shaky.ssh("flock -w 20 /root/lock cat /root/out", b"", "-o", "ConnectionAttempts=10")
+    assert again.returncode == 0, again.stderr
+    assert b"Generate " in again.stdout
+    assert [entry["fault"] for entry in shaky.truth("fault")] == ["drop_connection"]
+
+
+def test_fault_disk_full_leaves_no_room_at_home(new_board: Callable[..., Board]) -> None:
+    full = new_board("full", faults=["disk_full"])
+    done = full.ssh("head -c 100000 /dev/zero >big")
+    assert done.returncode != 0
+    assert b"No space left on device" in done.stderr
+
+
+# --- life cycle -----------------------------------------------------------------------------------------------------
+
+
+def test_up_twice_even_at_once_is_one_board(state: Path) -> None:
+    answers: list[subprocess.CompletedProcess[str]] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(virtual("up", "once", "--state", state))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT_S)
+    facts = [json.loads(answer.stdout) for answer in answers]
+    assert len({entry["pid"] for entry in facts}) == 1
+    assert sorted(entry["started"] for entry in facts) == [False, False, False, True]
+    virtual("down", "once", "--state", state)
+
+
+def test_off_and_on_is_a_new_boot_of_the_same_disk_key_and_port(new_board: Callable[..., Board], state: Path) -> None:
+    first = new_board("cycle")
+    boot = first.say("echo kept >/root/kept; echo gone >/tmp/gone; cat /proc/sys/kernel/random/boot_id")
+    assert json.loads(virtual("down", "cycle", "--state", state).stdout) == {"stopped": ["cycle"]}
+    assert wait_for_end(first.facts["pid"])
+    second = new_board("cycle")
+    assert {**second.facts, "pid": 0} == {**first.facts, "pid": 0}
+    assert second.say("cat /root/kept; ls /tmp") == "kept\n"
+    assert second.say("cat /proc/sys/kernel/random/boot_id") != boot
+    assert float(second.say("cat /proc/uptime").split()[0]) < 60
+    assert [entry["reason"] for entry in second.truth("power_off")] == ["switched off"]
+
+
+def test_another_config_restarts_the_board_and_no_config_leaves_it_alone(
+    new_board: Callable[..., Board], state: Path
+) -> None:
+    first = new_board("moody")
+    unasked = json.loads(virtual("up", "moody", "--state", state).stdout)
+    assert (unasked["pid"], unasked["started"]) == (first.facts["pid"], False)
+    second = new_board("moody", ram_gib=4)
+    assert second.facts["pid"] != first.facts["pid"]
+    total_kb = int(second.say("grep MemTotal /proc/meminfo").split()[1])
+    assert 3.7 < total_kb / 1024 / 1024 < 4.0
+
+
+def test_nothing_on_a_board_survives_the_violent_death_of_its_process(
+    new_board: Callable[..., Board], state: Path
+) -> None:
+    doomed = new_board("doomed")
+    job = "exec 9>/root/held; flock 9; echo >/root/ready; exec sleep 1000"
+    doomed.say(f"mkfifo /root/ready; setsid sh -c '{job}' </dev/null >/dev/null 2>&1 & read x </root/ready")
+    held = state / "doomed" / "root" / "root" / "held"
+    with held.open() as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.kill(doomed.facts["pid"], signal.SIGKILL)
+    subprocess.run(["flock", "-w", "20", held, "true"], check=True, timeout=LIMIT_S)
+    assert new_board("doomed").facts["started"] is True
+
+
+def test_an_idle_board_switches_itself_off(new_board: Callable[..., Board]) -> None:
+    idle = new_board("idle", idle_exit_s=0.3)
+    assert wait_for_end(idle.facts["pid"])
+    assert [entry["reason"] for entry in idle.truth("power_off")] == ["idle"]
+
+
+def test_list_says_which_boards_are_on(board: Board, state: Path) -> None:
+    listed = {entry["name"]: entry["running"] for entry in json.loads(virtual("list", "--state", state).stdout)}
+    assert listed["healthy"] is True
+
+
+def test_a_bad_config_is_a_usage_error_that_names_the_key(state: Path) -> None:
+    done = virtual("up", "bad", "--state", state, "--config", '{"faults": ["hangs"]}')
+    assert done.returncode == 2
+    assert "'hangs' is unknown" in done.stderr
+
+
+def test_the_ground_truth_is_out_of_the_boards_reach(board: Board) -> None:
+    assert (
+        board.ssh("find / -path /usr -prune -o -path /proc -prune -o -name truth.jsonl -print | grep -q .").returncode
+        == 1
+    )
+    assert [entry["boot_id"] for entry in board.truth("boot")][-1] in board.say("cat /proc/sys/kernel/random/boot_id")
