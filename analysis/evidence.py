@@ -32,6 +32,7 @@ COLLECTED = (
     *("stdout.log", "stderr.log", "dmesg.log", "telemetry.csv"),
 )
 LOGS = ("stdout.log", "stderr.log", "dmesg.log")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _CUT = b"\n[rkfleet: the middle of this log was not read]\n"
 
@@ -154,7 +155,7 @@ class RunFiles:
         return listed is not None and listed == self._sha256(name)
 
     def _sha256(self, name: str) -> str | None:
-        opened = _open(self.path(name)) if name in COLLECTED else None
+        opened = _open(self.path(name)) if _FILE_NAME.fullmatch(name) else None
         if opened is None:
             return None
         with opened as file:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-SIGKILL = 9
+SIGKILL, SIGTERM = 9, 15
+TIMEOUT_EXIT = 124  # of coreutils' timeout; busybox 1.35 gives the signal's
 ENOMEM = 12  # errno of a failed NPU allocation: no RAM. 14 is a matter of the driver, 24 a limit on files
 
 
@@ -49,6 +50,17 @@ class End:
     limit_s: float | None = None
     boot_id: str | None = None
 
+    @property
+    def timed_out(self) -> bool:
+        """Stopped at the limit, by the job or by the ``timeout`` within it: the two run down at the same moment."""
+        if self.result == "cancelled":
+            return False
+        if self.result == "timeout" or self.exit_code == TIMEOUT_EXIT:
+            return True
+        if self.duration_s is None or self.limit_s is None:
+            return False
+        return self.exit_code in (128 + SIGKILL, 128 + SIGTERM) and self.duration_s >= self.limit_s
+
 
 @dataclass(frozen=True)
 class Logs:
@@ -63,6 +75,7 @@ class Logs:
     means: str | None = None
     advice: str | None = None
     errno: int | None = None
+    driver_too_old: bool = False
     refuted: tuple[str, ...] = ()
 
 
@@ -86,7 +99,7 @@ def judge(*, end: End | None, logs: Logs, start_boot_id: str | None = None, told
     ended_well = end.result == "success" and end.exit_code in (0, None)
     if not ended_well and (end.result == "oom-kill" or _out_of_memory(end, logs)):
         return _why(Outcome.OOM, logs.means or "killed by the kernel: out of memory", logs.advice)
-    if end.result == "timeout":
+    if end.timed_out:
         limit = f" of {end.limit_s:g} s" if end.limit_s is not None else ""
         return _why(Outcome.TIMEOUT, f"stopped at its time limit{limit}" + _cause(logs), logs.advice)
     if not ended_well:
@@ -118,7 +131,9 @@ def _name(logs: Logs) -> str:
 
 
 def _cause(logs: Logs) -> str:
-    return f"; {_name(logs)}" if logs.failure else ""
+    parts = [_name(logs)] if logs.failure else []
+    parts += ["the runtime says that the rknpu driver is too old"] if logs.driver_too_old else []
+    return "".join(f"; {part}" for part in parts)
 
 
 def _after(end: End) -> str:

@@ -7,8 +7,9 @@ banner's. One sign of a simulated board anywhere in the evidence makes the run s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from analysis.evidence import LOGS, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
@@ -102,6 +103,12 @@ class Run:
         value: float | None = getattr(self, BY_NAME[name].name)
         return value
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: every field in stored units; text as it was found."""
+        answer = asdict(self) | {"outcome": str(self.outcome), "simulated": self.simulated}
+        del answer["log_file"]  # a path of this machine
+        return answer
+
 
 def read_runs(collected: Path) -> tuple[Run, ...]:
     """Every run under ``collected``, sorted."""
@@ -121,13 +128,14 @@ def read_run(files: RunFiles) -> Run:
         stderr=files.read("stderr.log"),
         dmesg=files.read("dmesg.log"),
         exit_code=end.exit_code if end else None,
-        result=end.result if end else None,
+        # Told of the timeout, the parser does not take its KILL for the kernel's.
+        result=None if end is None else "timeout" if end.timed_out else end.result,
         planned=planned,
     )
     values = Record(parsed.as_dict())
     judgement = judge(
         end=end,
-        logs=_logs(parsed, values, files.changed()),
+        logs=_logs(parsed, files.changed()),
         start_boot_id=start.text("boot_id"),
         told=_told(records["outcome"]),
     )
@@ -249,18 +257,24 @@ def _relative(files: RunFiles, log_file: Path | None) -> str:
 
 
 def _planned(spec: Record) -> Planned:
-    return Planned(npu_cores=spec.whole("npu_cores"), max_new_tokens=spec.whole("workload.max_new_tokens"))
+    kind = spec.text("kind")
+    return Planned(
+        npu_core_num=spec.whole("npu_cores"),
+        max_new_tokens=spec.whole("workload.max_new_tokens"),
+        max_context_len=spec.whole("workload.max_context_len"),
+        prompt_chars=spec.whole("workload.prompt_chars"),
+        is_vision=None if kind is None else kind == "vlm",
+    )
 
 
-def _logs(parsed: ParsedRun, values: Record, changed: tuple[str, ...]) -> Logs:
-    refuted = [*parsed.reasons, *(f"{name} is not what was collected" for name in changed)]
-    turns = values.get("turns")
-    if isinstance(turns, list) and len(turns) > 1:
-        refuted.append(f"{len(turns)} answers where one was asked for: later ones are served from the cache")
+def _logs(parsed: ParsedRun, changed: tuple[str, ...]) -> Logs:
+    errno = parsed.log.details.get("errno")
     return Logs(
-        has_table=values.get("perf_present") is True,
+        has_table=parsed.log.perf_present,
         failure=parsed.failure,
+        means=parsed.means,
         advice=parsed.advice,
-        errno=values.whole("errno"),
-        refuted=tuple(refuted),
+        errno=errno if isinstance(errno, int) else None,
+        driver_too_old="driver_too_old" in parsed.log.warnings,
+        refuted=(*parsed.reasons, *(f"{name} is not what was collected" for name in changed)),
     )

@@ -150,6 +150,12 @@ def test_a_good_run_is_ok_and_its_numbers_are_those_of_the_table(tmp_path: Path)
     [
         ({"stdout": BANNER.encode()}, "failed", "exit code 0 without a performance table"),
         ({"end": {"result": "timeout", "exit_code": 124}, "stdout": b""}, "timeout", "time limit of 600 s"),
+        (
+            {"end": {"result": "exit-code", "exit_code": 137, "duration_s": 605.1}, "stdout": BANNER.encode()},
+            "timeout",
+            "time limit of 600 s",
+        ),
+        ({"end": {"result": "exit-code", "exit_code": 137}, "stdout": BANNER.encode()}, "oom", "memory"),
         ({"end": {"result": "cancelled", "exit_code": 143}}, "cancelled", "cancelled after 10 s"),
         ({"end": {"result": "exit-code", "exit_code": 255}, "stdout": b""}, "failed", "exit code 255"),
         ({"end": {"result": "signal", "exit_code": 139, "signal": 11}}, "failed", "signal 11"),
@@ -179,6 +185,28 @@ def test_the_outcome_is_what_end_record_and_logs_say_together(
     assert run.reason
     assert reason in run.reason
     assert not run.counts
+
+
+def test_the_reason_of_a_failure_names_the_old_driver_that_the_runtime_complained_about(tmp_path: Path) -> None:
+    run = only_run(
+        tmp_path / "collected",
+        end={"result": "exit-code", "exit_code": 255},
+        stdout=b"",
+        stderr=b"W rkllm: Warning: Your rknpu driver version is too low, please upgrade to 0.9.7\n"
+        b"E RKNN: failed to malloc npu memory, size: 4022272000, flags: 0x2\n"
+        b"E RKNN: failed to allocate handle, ret: -1, errno: 14, errstr: Bad address\n",
+    )
+    assert run.outcome == "failed"
+    assert "exit code 255; npu_malloc: " in str(run.reason)
+    assert "rknpu driver is too old" in str(run.reason)
+    assert run.advice
+
+
+def test_a_run_as_a_dictionary_is_json_and_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+    found = only_run(tmp_path / "collected").as_dict()
+    assert str(tmp_path) not in json.dumps(found)
+    assert (found["outcome"], found["simulated"], found["ttft_ms"]) == ("ok", False, 200.0)
+    assert found["workload"]["prompt_id"] == "story"
 
 
 @pytest.mark.parametrize("word", ["unreachable", "skipped", "failed", "lost", "cancelled"])
@@ -251,6 +279,14 @@ def test_a_file_that_changed_after_it_was_collected_taints_the_run(tmp_path: Pat
     (folder / "telemetry.csv").write_text("vmhwm_bytes\n1\n")
     run = read_runs(tmp_path)[0]
     assert (run.outcome, run.reason) == ("tainted", "telemetry.csv is not what was collected")
+
+
+def test_a_file_that_only_a_later_version_collects_is_compared_too(tmp_path: Path) -> None:
+    folder = evidence(tmp_path)
+    (folder / "power.csv").write_bytes(b"watts\n")
+    files = {path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in folder.iterdir()}
+    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "files": files}))
+    assert read_runs(tmp_path)[0].outcome == "ok"
 
 
 def test_a_file_that_was_added_after_collection_taints_the_run(tmp_path: Path) -> None:
@@ -390,7 +426,13 @@ TABLE_SEEN = Logs(has_table=True)
         (End("exit-code", 1), Logs(failure="oom_task_table"), "failed"),
         (End("timeout", 124), Logs(failure="oom_kill"), "oom"),
         (End("timeout", 124), TABLE_SEEN, "timeout"),
+        (End("exit-code", 124), Logs(), "timeout"),
+        (End("exit-code", 137, duration_s=60.2, limit_s=60), Logs(), "timeout"),
+        (End("exit-code", 143, duration_s=60.2, limit_s=60), Logs(), "timeout"),
+        (End("exit-code", 143, duration_s=59.0, limit_s=60), Logs(), "failed"),
+        (End("exit-code", 1, duration_s=60.2, limit_s=60), Logs(), "failed"),
         (End("cancelled", 143), TABLE_SEEN, "cancelled"),
+        (End("cancelled", 124), TABLE_SEEN, "cancelled"),
         (End(None, 0), TABLE_SEEN, "failed"),
         (None, TABLE_SEEN, "lost"),
     ],
