@@ -6,7 +6,6 @@ banner's. One sign of a simulated board anywhere in the evidence makes the run s
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from analysis.parse import ParsedRun, Planned, parse_run
 from analysis.text import plain
 
 MEASURED, SIMULATED, MANUAL, UNKNOWN = "measured", "simulated", "manual", "unknown"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
