@@ -48,7 +48,7 @@ def verb(help: dict[str, str] | None = None, positional: Sequence[str] = (), **o
 
 
 @verb(help={"board": BOARD, "format": FORMAT}, iterable=["board"])
-def boards(_c: Context, board: Sequence[str] = (), format: str = "table") -> None:
+def boards(_c: Context, board: Sequence[str] | None = None, format: str = "table") -> None:
     """List the boards and how each of them stands now.
 
     invoke boards
@@ -107,7 +107,7 @@ def add(
     },
     iterable=["board"],
 )
-def trust(_c: Context, board: Sequence[str] = (), rotate: bool = False, fingerprint: str = "") -> None:
+def trust(_c: Context, board: Sequence[str] | None = None, rotate: bool = False, fingerprint: str = "") -> None:
     """Show a board's host key and trust it.
 
     invoke trust --board rk3588-c
@@ -139,7 +139,7 @@ def trust(_c: Context, board: Sequence[str] = (), rotate: bool = False, fingerpr
 )
 def bench(
     _c: Context,
-    board: Sequence[str] = (),
+    board: Sequence[str] | None = None,
     model: str = "",
     cores: str = "1,2,3",
     repeats: str = "",
@@ -166,7 +166,7 @@ def bench(
 
 
 @verb(help={"board": BOARD, "format": FORMAT}, iterable=["board"])
-def status(_c: Context, board: Sequence[str] = (), format: str = "table") -> None:
+def status(_c: Context, board: Sequence[str] | None = None, format: str = "table") -> None:
     """List the runs that lie on boards, going or ended.
 
     invoke status
@@ -186,7 +186,7 @@ def status(_c: Context, board: Sequence[str] = (), format: str = "table") -> Non
 
 
 @verb(help={"board": BOARD}, iterable=["board"])
-def attach(_c: Context, board: Sequence[str] = ()) -> None:
+def attach(_c: Context, board: Sequence[str] | None = None) -> None:
     """Follow the runs that are going on boards, and collect them.
 
     invoke attach --board rk3588-a
@@ -200,7 +200,7 @@ def attach(_c: Context, board: Sequence[str] = ()) -> None:
 
 
 @verb(help={"board": "which boards; must be named"}, iterable=["board"])
-def cancel(_c: Context, board: Sequence[str] = ()) -> None:
+def cancel(_c: Context, board: Sequence[str] | None = None) -> None:
     """Stop the runs that are going on boards, for certain.
 
     invoke cancel --board rk3588-a
@@ -221,7 +221,7 @@ def cancel(_c: Context, board: Sequence[str] = ()) -> None:
 
 
 @verb(help={"board": BOARD}, iterable=["board"])
-def collect(_c: Context, board: Sequence[str] = ()) -> None:
+def collect(_c: Context, board: Sequence[str] | None = None) -> None:
     """Pull what is not here yet, verify it, write the spreadsheets.
 
     invoke collect
@@ -272,7 +272,7 @@ def demo(_c: Context, format: str = "table") -> None:
     _exit(code)
 
 
-def _measure(session: Session, wanted: Any, board: Sequence[str]) -> tuple[str, int]:
+def _measure(session: Session, wanted: Any, board: Sequence[str] | None) -> tuple[str, int]:
     """One campaign, followed live; returns its id and the exit code that it has so far."""
     from contextlib import nullcontext
 
@@ -297,7 +297,7 @@ def _measure(session: Session, wanted: Any, board: Sequence[str]) -> tuple[str, 
     return result.campaign, int(campaigns.exit_code(result, outcomes))
 
 
-def _collect(session: Session, board: Sequence[str]) -> int:
+def _collect(session: Session, board: Sequence[str] | None) -> int:
     from fleet.collect import collect as pull
     from fleet.errors import worst
 

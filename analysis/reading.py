@@ -1,8 +1,9 @@
-"""What a person points at: a campaign, one run's folder, a log that came by mail. Finds out which, and says what it holds."""
+"""What a person points at, a campaign, a run's folder, or a log that came by mail, and what it holds."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tabulate import tabulate
 from analysis.errors import CannotRead
 from analysis.evidence import RunFiles, find_runs
 from analysis.metrics import TABLE_METRICS
-from analysis.parse import parse_file
+from analysis.parse import parse_stream
 from analysis.runs import Run, read_run
 from analysis.text import plain
 from analysis.writers.listing import check_format
@@ -73,9 +74,9 @@ def _visible(item: Path, below: Path) -> bool:
 
 def _answer(path: Path) -> dict[str, Any]:
     if path.is_file():
-        return parse_file(path)
+        return {"file": str(path), **parse_stream(path).as_dict()}
     run = read_run(run_files(path))
-    return run.as_dict()
+    return {name: value for name, value in asdict(run).items() if name != "log_file"}
 
 
 def _lines(answer: dict[str, Any], form: str) -> str:

@@ -1,4 +1,4 @@
-"""From a bare address to an entry in the inventory: trust, log in, read the facts, write the entry, say what comes next.
+"""From a bare address to an entry in the inventory: trust, log in, read the facts, write the entry, say what is next.
 
 Each step can be repeated; the inventory is written last, whole, and only if it can be read back. A password is never
 seen here: where the board takes none of our keys, OpenSSH's own ``ssh-copy-id`` asks for it, once.
@@ -23,7 +23,7 @@ from fleet.endpoint import Endpoint
 from fleet.errors import AuthenticationFailed, ConfigError
 from fleet.evidence import write_file
 from fleet.facts import Facts, read_facts
-from fleet.inventory import BoardEntry, Inventory, load_inventory
+from fleet.inventory import Inventory, load_inventory
 from fleet.login import USUAL_KEYS
 from fleet.rows import board_row
 from fleet.session import Session

@@ -183,8 +183,7 @@ class Campaign:
                 raise Interrupted
             self.listener.push_moved(entry.name, artifact.file, sent, total)
 
-        demo_folder = str(entry.paths.llm_demo).rpartition("/")[0] or "/"
-        folders = [*([entry.paths.models] if entry.paths.models else []), store.models, demo_folder]
+        folders = plan.model_folders(entry, store)
         try:
             return place(
                 board,
@@ -211,13 +210,7 @@ class Campaign:
         at: Position,
         done: set[str],
     ) -> Path:
-        words = plan.program(
-            self.request,
-            planned,
-            script=store.script("run_text_benchmark.sh"),
-            entry=entry,
-            model_path=placed.path,
-        )
+        words = plan.program(self.request, planned, store=store, entry=entry, model=placed.path)
         deadline = Deadline.after(spec.limit_s + defaults.LIMIT_GRACE_S)
         job.submit(board, store, spec, words, deadline)
         done.add(spec.run)  # from here on its truth is on the board

@@ -62,7 +62,11 @@ def attach(
                     listener.run_ended(entry.name, at, job.keep(folder, state))
         listener.board_ended(entry.name, None)
 
-    return on_each(boards, one, interrupted=lambda: [board.close() for board in opened])
+    def leave() -> None:
+        for board in opened:
+            board.close()
+
+    return on_each(boards, one, interrupted=leave)
 
 
 def cancel(

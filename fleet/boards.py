@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,5 +42,5 @@ def libraries_of(entry: BoardEntry) -> tuple[str, ...]:
     """Where this board's runtime libraries may lie: as the inventory says, and beside the demo."""
     if entry.paths.llm_demo is None:
         return entry.paths.libraries
-    folder = entry.paths.llm_demo.rpartition("/")[0] or "/"
+    folder = posixpath.dirname(entry.paths.llm_demo) or "."
     return (*entry.paths.libraries, f"{folder}/lib", folder)

@@ -1,4 +1,4 @@
-"""What a person types behind an option, as values. Invoke hands over strings; a bad one is a message, not a traceback."""
+"""What a person types behind an option, as values. Invoke hands over strings; a bad one is a message."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ file cache). A core count without an artifact is refused here, for every board a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import posixpath
 from dataclasses import dataclass
 
 from fleet.catalogue import Artifact, Model
@@ -14,6 +14,7 @@ from fleet.errors import ConfigError
 from fleet.inventory import BoardEntry
 from fleet.prompts import Prompt, PromptSet
 from fleet.run import ArtifactSpec, RunSpec, Workload, run_id
+from fleet.scripts import Store
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,23 @@ def spec_of(
     )
 
 
-def program(request: Request, planned: PlannedRun, *, script: str, entry: BoardEntry, model_path: str) -> Sequence[str]:
-    """The words that the run executes on the board."""
-    argv = ["sh", script, "--demo", str(entry.paths.llm_demo), "--model", model_path]
+def program(request: Request, planned: PlannedRun, *, store: Store, entry: BoardEntry, model: str) -> list[str]:
+    """The words that the run executes on the board; ``model`` is the artifact's path there."""
+    argv = ["sh", store.script("run_text_benchmark.sh"), "--demo", demo_path(entry, store), "--model", model]
     argv += ["--max-new-tokens", str(request.max_new_tokens), "--max-context", str(request.max_context_len)]
     argv += ["--prompt", planned.prompt.text, "--limit", str(request.limit_s)]
     for folder in entry.paths.libraries:
-        argv += ["--lib", folder]
+        argv += ["--lib", store.absolute(folder)]
     return argv
+
+
+def model_folders(entry: BoardEntry, store: Store) -> list[str]:
+    """Where on the board an artifact may lie: the inventory's folder, the store, beside the demo."""
+    named = [store.absolute(entry.paths.models)] if entry.paths.models else []
+    return [*named, store.models, posixpath.dirname(demo_path(entry, store))]
+
+
+def demo_path(entry: BoardEntry, store: Store) -> str:
+    """The demo program on the board."""
+    assert entry.paths.llm_demo is not None  # check() has seen to it
+    return store.absolute(entry.paths.llm_demo)

@@ -67,7 +67,7 @@ def place(
     sha256 = _sha256(local)
     if artifact.sha256 not in (None, sha256):
         raise ConfigError(
-            f"{local.parent.name}/{artifact.file} has sha256 {sha256[:12]}…, not {str(artifact.sha256)[:12]}… of models.yaml",
+            f"{local.name} here has sha256 {sha256[:12]}…, models.yaml says {str(artifact.sha256)[:12]}…",
             board=board.name,
             doing=doing,
             hint="copy the file again, or correct its sha256 in models.yaml",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import posixpath
 import tarfile
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +23,7 @@ SOURCE = Path(__file__).parent.parent / "board_scripts"
 
 # The home folder and the store as absolute paths, then whether this version of the scripts is there.
 _LOOK = (
-    'cd && mkdir -p -- "$1/scripts" "$1/runs" "$1/models" && cd -- "$1" && pwd && [ -e "scripts/$2/job.sh" ]'
+    'cd && pwd && mkdir -p -- "$1/scripts" "$1/runs" "$1/models" && cd -- "$1" && pwd && [ -e "scripts/$2/job.sh" ]'
     " && echo there"
 )
 _UNPACK = (
@@ -33,8 +34,9 @@ _UNPACK = (
 
 @dataclass(frozen=True)
 class Store:
-    """Absolute paths on one board."""
+    """Absolute paths on one board. ``home`` is the login user's."""
 
+    home: str
     path: str
     scripts: str
 
@@ -51,6 +53,10 @@ class Store:
     def run_dir(self, campaign: str, run: str) -> str:
         """The directory of one run on the board."""
         return f"{self.runs}/{campaign}/{run}"
+
+    def absolute(self, path: str) -> str:
+        """A path of the inventory as it is on the board: a relative one lies below the home folder."""
+        return posixpath.join(self.home, path)
 
     def script(self, name: str) -> str:
         """The path of one of our scripts."""
@@ -71,22 +77,22 @@ def prepare(board: Board, store: str, deadline: Deadline) -> Store:
         doing=doing,
     )
     lines = seen.stdout.decode(errors="replace").splitlines()
-    if not lines or not lines[0].startswith("/"):
+    if len(lines) < 2 or not all(line.startswith("/") for line in lines[:2]):
         raise BoardError(
             seen.stderr.decode(errors="replace").strip() or f"no folder {store!r} can be made",
             board=board.name,
             doing=doing,
             hint=f"set boards.{board.name}.paths.store in inventory.yaml to a folder that this user may write",
         )
-    path = lines[0]
-    if lines[1:] != ["there"]:
+    home, path = lines[:2]
+    if lines[2:] != ["there"]:
         board.run(
             ["sh", "-c", _UNPACK, "sh", path, version],
             stdin=archive,
             deadline=deadline.cap(defaults.COMMAND_S),
             doing="push the board scripts",
         )
-    return Store(path, f"{path}/scripts/{version}")
+    return Store(home, path, f"{path}/scripts/{version}")
 
 
 @cache

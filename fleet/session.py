@@ -69,9 +69,9 @@ class Session:
         """The models. Raises ConfigError."""
         return load_catalogue(self.file("models.yaml"))
 
-    def select(self, patterns: Sequence[str]) -> tuple[BoardEntry, ...]:
+    def select(self, patterns: Sequence[str] | None) -> tuple[BoardEntry, ...]:
         """The boards that ``--board`` means. Raises ConfigError."""
-        return select(self.inventory, patterns)
+        return select(self.inventory, patterns or ())
 
     def connect(self, entry: BoardEntry) -> Board:
         """Open a board: a virtual one is started first. The connection is made at first use."""

@@ -66,7 +66,7 @@ def accept(offer: Offer, keys: HostKeys, *, fingerprint: str = "", rotate: bool 
             f"the host key changed: trusted {_list(offer.trusted)}, offered {_list(offer.offered)}",
             board=offer.name,
             doing="trust",
-            hint=f"invoke trust --board {offer.name} --rotate   (if the board was re-flashed; else somebody is between)",
+            hint=f"invoke trust --board {offer.name} --rotate   (if it was re-flashed; else somebody is between)",
         )
     accepted = _vouched(offer, fingerprint, ask)
     if rotate:

@@ -1,4 +1,4 @@
-"""Any rows of plain values as ``--format`` asks: table, json, csv or md. Text may come from a board, so it is made harmless."""
+"""Any rows of plain values as ``--format`` asks: table, json, csv or md. Text from a board is made harmless."""
 
 from __future__ import annotations
 
