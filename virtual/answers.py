@@ -69,16 +69,13 @@ def tokens(prompt: str, model: str) -> Iterator[str]:
     dice = random.Random(hashlib.sha256(f"{prompt}\0{model}".encode()).digest())
     if model.startswith("qwen3"):  # thinking switched off by the template leaves this behind
         yield from ("<think>", "\n\n", "</think>", "\n\n")
-    start = True
+    gap = ""
     while True:
-        for position in range(dice.randint(6, 16)):
-            word = dice.choice(_WORDS)
-            if position == 0:
-                word = word.capitalize() if start else word[:1] + word[1:].capitalize()
-                word = word.strip().capitalize() if start else word
-            start = False
-            yield word
+        yield gap + dice.choice(_WORDS).strip().capitalize()
+        for _ in range(dice.randint(5, 15)):
+            yield dice.choice(_WORDS)
         yield "."
+        gap = " "
         if dice.random() < 0.25:
             yield "\n\n"
-            start = True
+            gap = ""
