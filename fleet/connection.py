@@ -162,7 +162,7 @@ class Board:
         words = program(argv, env)
         mark = new_mark()
         guarded(words, mark=mark, limit_s=_FOREVER_S)  # what can not be sent is said before connecting
-        if not self._channels.acquire(timeout=min(deadline.left_s, threading.TIMEOUT_MAX)):
+        if deadline.expired or not self._channels.acquire(timeout=min(deadline.left_s, threading.TIMEOUT_MAX)):
             raise self._late("its time was over before it was started", doing, proven_dead=True)
         try:
             link, channel = self._links.channel(deadline)

@@ -46,6 +46,18 @@ def load_key(path: Path) -> PKey | str:
         return "does not exist" if isinstance(error, FileNotFoundError) else "may not be read"
 
 
+class PatientAgent(Agent):
+    """The ssh-agent, but not for ever: it may wait for a person to type or to touch something."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        super().__init__()
+
+    def _connect(self, conn: Any) -> None:
+        conn.settimeout(self._timeout_s)
+        super()._connect(conn)  # type: ignore[misc]
+
+
 @dataclass
 class Login(AuthStrategy):
     """Tries the keys one after another and remembers what became of each."""
@@ -70,11 +82,12 @@ class Login(AuthStrategy):
                 self.tried.append(f"{path} {key}")
         if not self.agent:
             return
-        agent = Agent()
         try:
-            connection = getattr(agent, "_conn", None)
-            if connection is not None:
-                connection.settimeout(self.timeout_s)  # an agent may wait for a person to touch a token
+            agent = PatientAgent(self.timeout_s * 0.8)
+        except (OSError, SSHException):
+            self.tried.append("the agent does not answer")
+            return
+        try:
             keys = agent.get_keys()
             if not keys:
                 self.tried.append("no key in the agent")

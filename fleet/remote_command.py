@@ -82,6 +82,7 @@ class RemoteCommand:
         self._mark = mark
         self._stdout = Skip(mark)
         self._stderr = Skip(mark)
+        self._stderr_bytes = stderr_bytes
         self._err = Tail(stderr_bytes + 256)  # the guard's last line on top
         self._doorbell = Doorbell()
         bell: Any = self._doorbell
@@ -136,12 +137,13 @@ class RemoteCommand:
 
     def stderr(self) -> bytes:
         """stderr so far, or the end of it."""
-        return last_word(bytes(self._err), self._mark)[0]
+        kept = last_word(bytes(self._err), self._mark)[0]
+        return kept[max(0, len(kept) - self._stderr_bytes) :]
 
     @property
     def stderr_cut(self) -> bool:
         """Is the beginning of stderr missing."""
-        return self._err.dropped
+        return self._err.dropped or len(bytes(self._err)) > self._stderr_bytes
 
     @property
     def dead(self) -> bool | None:

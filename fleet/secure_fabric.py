@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import shlex
 import socket
 from pathlib import Path
 from typing import Any
 
 import fabric
-from paramiko import PKey, SSHClient, Transport
+from paramiko import PKey, SSHClient, SSHException, Transport
 from paramiko.client import MissingHostKeyPolicy
 from paramiko.config import SSHConfig
 from paramiko.packet import Packetizer
@@ -28,6 +29,9 @@ from fleet.errors import ConfigError, HostKeyChanged, HostKeyUnknown
 from fleet.host_keys import HostKey, HostKeys, host_key_name
 from fleet.login import USUAL_KEYS, Login
 from fleet.tcp import connect_tcp
+
+# paramiko logs what it also raises; without a handler Python would print it over our one clear message.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 # AES-GCM first: 45 % faster than paramiko's first choice, aes128-ctr with a separate MAC. No CBC, no 3DES.
 CIPHERS = (
@@ -64,6 +68,11 @@ class SafeTransport(Transport):
         super().__init__(sock, packetizer_class=SafePacketizer, **kwargs)
         self.get_security_options().ciphers = CIPHERS
 
+    def run(self) -> None:
+        """The reader thread; its last act closes the socket, and when that is a channel of a dead jump host it raises."""
+        with contextlib.suppress(EOFError, OSError, SSHException):
+            super().run()
+
     def prefer(self, trusted: tuple[HostKey, ...]) -> None:
         """Ask for a host key of a kind that we can check, before the others."""
         options = self.get_security_options()
@@ -76,7 +85,8 @@ class SafeTransport(Transport):
     def cut(self) -> None:
         """End the connection now, also for threads that wait for it; sends nothing and waits for nothing."""
         shut(self.sock)
-        self.packetizer.close()
+        with contextlib.suppress(EOFError, OSError, SSHException):  # a channel through a jump host says good-bye
+            self.packetizer.close()
 
 
 def shut(sock: Any) -> None:

@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,7 @@ class Sshd:
     port: int
     log: Path
     process: subprocess.Popen[bytes] = field(repr=False)
+    home: Path | None  # of the user who exists only here
     frozen: list[int] = field(default_factory=list)
 
     @property
@@ -114,6 +116,8 @@ class Sshd:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(READY_S)
+        if self.home is not None:
+            shutil.rmtree(self.home, ignore_errors=True)
 
 
 def start(folder: Path, *, user: str | None = None, keys: Path | None = None, extra: str = "") -> Sshd:
@@ -123,15 +127,14 @@ def start(folder: Path, *, user: str | None = None, keys: Path | None = None, ex
     file lies over /etc/passwd; where that is not allowed, an account of the machine with a shell has to do.
     """
     keys = keys or folder
-    folder.chmod(0o755)
     identity, host_key = new_key(keys, "id"), new_key(keys, "host")
     authorized = folder / "authorized_keys"
     authorized.write_text(identity.with_name(f"{identity.name}.pub").read_text())
-    before, login = _way_in(folder, user)
+    before, login, home = _way_in(folder, user)
     port, log = free_port(), folder / "sshd.log"
     config = folder / "sshd_config"
     config.write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nAuthorizedKeysFile {authorized}\n"
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\n{_who_may_log_in(authorized)}"
         "PidFile none\nStrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
         "PermitRootLogin prohibit-password\nUsePAM no\nPrintMotd no\nLogLevel VERBOSE\nMaxStartups 100\n"
         f"AllowTcpForwarding yes\nSubsystem sftp internal-sftp\n{extra}"
@@ -146,7 +149,7 @@ def start(folder: Path, *, user: str | None = None, keys: Path | None = None, ex
             stderr=stderr,
             start_new_session=True,
         )
-    server = Sshd(folder, login, identity, host_key, port, log, process)
+    server = Sshd(folder, login, identity, host_key, port, log, process, home)
     try:
         wait_for_banner(port, process, log)
     except BaseException:
@@ -180,28 +183,32 @@ def wait_for_banner(port: int, process: subprocess.Popen[bytes], log: Path) -> N
     raise RuntimeError(f"sshd sends no banner: {log.read_text()}")
 
 
-def _way_in(folder: Path, user: str | None) -> tuple[list[str], str]:
-    """The words to put before sshd, and the account to log in to; "normal" is any account but root."""
+def _who_may_log_in(authorized: Path) -> str:
+    """Read by root when we are root: the user who logs in may not be able to look into our temporary folders."""
+    if os.getuid() != 0:
+        return f"AuthorizedKeysFile {authorized}\n"
+    cat = f"AuthorizedKeysCommand {shutil.which('cat')} {authorized}\nAuthorizedKeysCommandUser root\n"
+    return f"AuthorizedKeysFile none\n{cat}"
+
+
+def _way_in(folder: Path, user: str | None) -> tuple[list[str], str, Path | None]:
+    """The words to put before sshd, the account to log in to ("normal" is any but root) and its own home."""
     me = pwd.getpwuid(os.getuid())
     if user != "normal" or me.pw_uid != 0:
-        return [], me.pw_name
-    home = folder / "home"
-    home.mkdir(exist_ok=True)
+        return [], me.pw_name, None
+    home = Path(tempfile.mkdtemp(prefix="rkfleet-home-"))
     passwd = folder / "passwd"
-    line = f"{PRIVATE_USER}:x:54321:54321::{home}:/bin/sh\n"
-    passwd.write_text(Path("/etc/passwd").read_text() + line)
+    passwd.write_text(Path("/etc/passwd").read_text() + f"{PRIVATE_USER}:x:54321:54321::{home}:/bin/sh\n")
     passwd.chmod(0o644)
     os.chown(home, 54321, 54321)
-    for parent in [folder, *folder.parents]:
-        if parent.stat().st_uid == 0 and parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-            parent.chmod(parent.stat().st_mode | 0o011)  # pytest's folders are closed to others
     enter = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', str(passwd)]
     if subprocess.run([*enter, "true"], capture_output=True, timeout=20).returncode == 0:
-        return enter, PRIVATE_USER
+        return enter, PRIVATE_USER, home
+    home.rmdir()
     shells = Path("/etc/shells").read_text().split() if Path("/etc/shells").exists() else []
     for entry in pwd.getpwall():
         if entry.pw_uid >= 1000 and entry.pw_shell in shells:
-            return [], entry.pw_name
+            return [], entry.pw_name, None
     raise NoSuchUser("no mount namespace is allowed here, and no account but root has a shell")
 
 

@@ -42,9 +42,7 @@ def test_an_unknown_host_key_is_refused_with_its_fingerprint_and_the_trust_comma
     assert not (tmp_path / "known_hosts").exists()
 
 
-def test_a_changed_host_key_is_refused_with_both_fingerprints(
-    server: Sshd, tmp_path: Path, soon: Deadline
-) -> None:
+def test_a_changed_host_key_is_refused_with_both_fingerprints(server: Sshd, tmp_path: Path, soon: Deadline) -> None:
     other = sshd.new_key(tmp_path, "other")
     board = Board(server.endpoint("rk3588-a"), keys_with(tmp_path, server.port, sshd.public(other)))
     with pytest.raises(HostKeyChanged) as caught:
@@ -71,9 +69,7 @@ def test_a_revoked_key_is_refused_although_it_is_trusted(server: Sshd, tmp_path:
         Board(server.endpoint(), HostKeys.load(known.path)).run(["true"], deadline=soon)
 
 
-def test_nothing_is_sent_to_a_server_that_is_not_trusted(
-    own_server: Sshd, tmp_path: Path, soon: Deadline
-) -> None:
+def test_nothing_is_sent_to_a_server_that_is_not_trusted(own_server: Sshd, tmp_path: Path, soon: Deadline) -> None:
     other = sshd.new_key(tmp_path, "other")
     with pytest.raises(HostKeyChanged):
         Board(own_server.endpoint(), keys_with(tmp_path, own_server.port, sshd.public(other))).run(
@@ -127,9 +123,7 @@ def test_scan_reads_one_key_of_each_kind(tmp_path: Path, key_folder: Path, soon:
         assert "Accepted" not in server.log.read_text()
 
 
-def test_scan_of_a_board_behind_a_jump_host_goes_through_it(
-    server: Sshd, own_server: Sshd, soon: Deadline
-) -> None:
+def test_scan_of_a_board_behind_a_jump_host_goes_through_it(server: Sshd, own_server: Sshd, soon: Deadline) -> None:
     behind = Endpoint(
         "b", "127.0.0.1", own_server.port, own_server.user, own_server.identity, jump=server.endpoint("gate")
     )
