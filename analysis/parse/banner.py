@@ -159,7 +159,7 @@ class Banner:
         ("rknpu driver: v", read_kernel_driver),
         ("rkllm init ", read_verdict),
         ("rkllm_init ", read_verdict),
-        ("initialized success", read_verdict),
+        ("initialized successfully", read_verdict),
         ("e rkllm", read_error),
         ("e rknn", read_error),
     )

@@ -1,20 +1,22 @@
 """Which lines are worth looking at.
 
-A *cue* is a lower-case literal without which a reader has nothing to find on a line. Cues that share a part are
-found through that part, their *stem*: a block is searched once for each stem, which is many times faster than
-asking every line, and only a line that holds a stem is asked for its cues.
+A *cue* is a lower-case literal without which a reader has nothing to find on a line. All cues are searched for at
+once, by one regular expression over a whole block, each anchored at its rarest character: in prose and in logs alike
+nine of ten bytes are none of those, and are passed over by the expression's own scanner. What it finds are lines;
+which cues they hold is asked of the line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 Method = Callable[[Any, Any], None]
 
-# Parts that several cues share. The first one that a cue holds is its stem; a cue with none is its own stem.
-SHARED = ("rkllm", "rknn", "rknpu", "fail", "error", "kill", "driver", "initialized", "thermal", "memory", "target_")
-_RARE = "`^_@=([]/!:"  # seldom in prose: where one of them is missing, so is every stem that has it
+# Rarest first, as counted in logs and in prose; a cue without any of these is found through its first character.
+_RARITY = "^@!zj`xq(y]_=v/gwbkf:m"
+PLANS_KEPT = 4096  # a real log needs fifty; garbage could make any number
 
 
 class Cue(NamedTuple):
@@ -32,66 +34,107 @@ class Plan(NamedTuple):
     methods: tuple[tuple[int, Method], ...]
 
 
-def stem_of(cue: str) -> str:
-    """The literal that leads to a cue."""
-    return next((part for part in SHARED if part in cue), cue)
+def anchor_of(cue: str) -> str:
+    """The character by which a cue is found."""
+    return next((mark for mark in _RARITY if mark in cue), cue[0])
 
 
 class Index:
     """All cues, arranged for the search; made once."""
 
     def __init__(self, cues: Sequence[Cue]) -> None:
-        names = tuple(dict.fromkeys(cue.text for cue in cues))
-        stems = tuple(dict.fromkeys(stem_of(name) for name in names))
-        self._cues_of_stem = [tuple((n, n.encode()) for n in names if stem_of(n) == stem) for stem in stems]
         self._cues = cues
         self._plans: dict[tuple[str, ...], Plan] = {}
-        plain: list[tuple[int, bytes]] = []
-        gated: dict[bytes, list[tuple[int, bytes]]] = {}
-        foreign: list[tuple[int, bytes]] = []
-        for number, stem in enumerate(stems):
-            rare = next((mark for mark in _RARE if mark in stem), None)
-            if not stem.isascii():
-                foreign.append((number, stem.encode()))
-            elif rare:
-                gated.setdefault(rare.encode(), []).append((number, stem.encode()))
-            else:
-                plain.append((number, stem.encode()))
-        self._plain, self._gated, self._foreign = tuple(plain), tuple(gated.items()), tuple(foreign)
+        names = tuple(dict.fromkeys(cue.text for cue in cues))
+        # In UTF-8 no byte of a Chinese character is rare in Chinese: these few are searched for one by one.
+        self._foreign = tuple((name, name.encode()) for name in names if not name.isascii())
+        groups: dict[str, list[str]] = {}
+        for name in names:
+            if name.isascii():
+                groups.setdefault(anchor_of(name), []).append(name)
+        ordered: list[str] = []
+        groups_of_pattern = [_group_pattern(anchor, group, set(groups), ordered) for anchor, group in groups.items()]
+        self._pattern = re.compile("|".join(groups_of_pattern).encode())
+        # By number of the group that matched: its cue, and those that may stand at the very same place.
+        self._found = ("", *ordered)
+        self._hidden = ((), *(tuple(other for other in ordered if _meet(name, other)) for name in ordered))
 
-    def lines(self, low: bytes) -> dict[int, list[int]]:
-        """For each line of a lower-case block that holds a stem: where it starts, and which stems."""
-        needles = list(self._plain)
-        for rare, more in self._gated:
-            if rare in low:
-                needles += more
-        if not low.isascii():
-            needles += self._foreign
-        found: dict[int, list[int]] = {}
-        find, rfind = low.find, low.rfind
-        for number, stem in needles:
-            at = find(stem)
+    def lines(self, low: bytes) -> list[tuple[int, list[str]]]:
+        """The lines of a lower-case block that hold a cue: where each starts, and its cues."""
+        found: list[tuple[int, list[str]]] = []
+        names, hidden = self._found, self._hidden
+        end = 0
+        held: list[str] = []
+        for match in self._pattern.finditer(low):
+            at = match.start()
+            number = match.lastindex or 0
+            if at >= end:
+                held = []
+                start = low.rfind(b"\n", 0, at) + 1
+                end = low.find(b"\n", at) + 1 or len(low)
+                found.append((start, held))
+            held.append(names[number])
+            if hidden[number]:
+                held += [name for name in hidden[number] if low.find(name.encode(), start, end) >= 0]
+        return found if low.isascii() else self._with_foreign(low, found)
+
+    def _with_foreign(self, low: bytes, found: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+        more: dict[int, list[str]] = {}
+        for name, cue in self._foreign:
+            at = low.find(cue)
             while at >= 0:
-                start = rfind(b"\n", 0, at) + 1
-                if start in found:
-                    found[start].append(number)
-                else:
-                    found[start] = [number]
-                end = find(b"\n", at)
-                at = find(stem, end) if end >= 0 else -1
-        return found
+                more.setdefault(low.rfind(b"\n", 0, at) + 1, []).append(name)
+                at = low.find(cue, at + len(cue))
+        if not more:
+            return found
+        for start, held in found:
+            more[start] = held + more.get(start, [])
+        return sorted(more.items(), key=lambda pair: pair[0])
 
-    def plan(self, stems: list[int], low_line: bytes) -> Plan:
-        """What to do with a line that holds these stems."""
-        names = tuple([name for number in stems for name, cue in self._cues_of_stem[number] if cue in low_line])
+    def plan(self, held: list[str]) -> Plan:
+        """What to do with a line that holds these cues."""
+        names = tuple(held)
         plan = self._plans.get(names)
         if plan is None:
-            holds = set(names)
-            methods = dict.fromkeys((cue.owner, cue.method) for cue in self._cues if cue.text in holds)
-            plan = Plan(names, tuple(methods))
+            methods = dict.fromkeys((cue.owner, cue.method) for cue in self._cues if cue.text in names)
+            plan = Plan(tuple(dict.fromkeys(names)), tuple(methods))
             if len(self._plans) < PLANS_KEPT:
                 self._plans[names] = plan
         return plan
 
 
-PLANS_KEPT = 4096  # a real log needs fifty; garbage could make any number
+def _group_pattern(anchor: str, cues: Iterable[str], anchors: set[str], ordered: list[str]) -> str:
+    """``k(?:i(?:(?=lled)())|l(?:(?=lm-runtime)(?<=rkl)()|…))``, and its cues in the order of the empty groups.
+
+    The character behind the anchor is asked for first, because the expression's engine does that at no cost; it is
+    consumed only where it is no anchor itself. Empty groups tell which cue was found.
+    """
+    by_next: dict[str, list[str]] = {}
+    for cue in cues:
+        after = cue.partition(anchor)[2]
+        by_next.setdefault(after[:1], []).append(cue)
+    branches = []
+    for following, some in by_next.items():
+        eaten = following if following not in anchors else ""
+        tests = []
+        for cue in some:
+            before, _, after = cue.partition(anchor)
+            rest = after[len(eaten) :]
+            ahead = f"(?={re.escape(rest)})" if rest else ""
+            behind = f"(?<={re.escape(before + anchor + eaten)})" if before else ""
+            tests.append(f"{ahead}{behind}()")
+            ordered.append(cue)
+        branches.append(f"{re.escape(eaten)}(?:{'|'.join(tests)})")
+    return f"{re.escape(anchor)}(?:{'|'.join(branches)})"
+
+
+def _meet(name: str, other: str) -> bool:
+    """Whether both cues can stand at one place, so that the search, which reports one, may hide the other."""
+    anchor = anchor_of(name)
+    if name == other or anchor_of(other) != anchor:
+        return False
+    before, _, after = name.partition(anchor)
+    other_before, _, other_after = other.partition(anchor)
+    return (before.endswith(other_before) or other_before.endswith(before)) and (
+        after.startswith(other_after) or other_after.startswith(after)
+    )

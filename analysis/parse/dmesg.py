@@ -46,8 +46,9 @@ class Kernel:
             self.facts.setdefault("kernel", found[1])
 
     CUES = (
-        ("initialized r", read_initialized),
+        ("initialized rknpu", read_initialized),
+        ("[drm] initialized rocket", read_initialized),
         ("rockchip npu core", read_rocket_core),
-        ("iommu", read_iommu),
+        ("rknpu", read_iommu),
         ("linux ", read_uname),
     )

@@ -61,26 +61,28 @@ class Findings:
         self.counts[name] = self.counts.get(name, 0) + 1
 
     def read_failure(self, line: Line) -> None:
+        low = line.text.lower()
         for cue in line.cues:
             for failure, one in _SIGNS.get(cue, ()):
                 if self.counts.get(failure.name, 0) < failure.at_least or self._lacks_details(failure):
-                    self._read_sign(line, failure, one)
+                    self._read_sign(line, low, failure, one)
 
     def _lacks_details(self, failure: FailureClass) -> bool:
         return len(self.details.get(failure.name, ())) < len(failure.details)
 
-    def _read_sign(self, line: Line, failure: FailureClass, one: Sign) -> None:
+    def _read_sign(self, line: Line, low: str, failure: FailureClass, one: Sign) -> None:
         number = self.scene.line_number
         if self.scene.in_answer and not line.is_runtimes:
             self._read_in_answer(line, failure, one)
             return
         if not self.scene.is_own_line(line):
             return
-        text = line.body if one.at_start else line.text
-        found = one.pattern.match(text) if one.at_start else one.pattern.search(text)
-        if found is None:
+        column = low.find(one.cue)
+        while column >= 0 and not (one.pattern.match(low, column) and (not one.at_start or column == len(line.prefix))):
+            column = low.find(one.cue, column + 1)
+        if column < 0:
             return
-        self._note(failure.name, (number, found.start() + len(line.text) - len(text)))
+        self._note(failure.name, (number, column))
         if not one.at_start:
             self.firm.add(failure.name)
         for name, pattern in failure.details.items():
@@ -93,7 +95,7 @@ class Findings:
         number = self.scene.line_number
         body = spoken(line.body)
         if body.startswith(("E rkllm:", "E RKNN:")) and body != line.body:
-            if found := one.pattern.search(body):
+            if found := one.pattern.search(body.lower()):
                 self._note(failure.name, (number, found.start()))
                 self.firm.add(failure.name)
         elif one.own is not None and self.scene.is_own_line(line) and one.own.match(line.body):
@@ -140,9 +142,9 @@ class Findings:
 
     CUES = (
         *zip(_SIGNS, itertools.repeat(read_failure)),
-        ("errno:", read_errno),
+        ("errno: ", read_errno),
         ("exit code", read_exit_code),
         ("rc=", read_exit_code),
-        ("is too low", read_warning),
+        ("rknpu driver version is too low", read_warning),
         ("unavailable core mask", read_warning),
     )

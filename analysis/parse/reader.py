@@ -98,35 +98,34 @@ class Reader:
     def feed(self, block: bytes) -> None:
         """Read one block of whole lines."""
         low = block.lower()
-        stems_of = _INDEX.lines(low)
-        starts = sorted(stems_of)
-        count = len(starts)
         scene, owners = self.scene, self._owners
         scene.block = block
-        end_of_block = len(block)
-        position = index = 0
-        while True:
-            if scene.wanted:
-                if position >= end_of_block:
-                    break
-                start = position
-            else:
-                while index < count and starts[index] < position:
-                    index += 1
-                if index == count:
-                    break
-                start = starts[index]
-            position = block.find(b"\n", start) + 1 or end_of_block
-            scene.line_start = start
-            scene.line_number += 1
-            line = Line(block[start:position].decode("utf-8", "replace"))
+        below = 0  # where the line below the one just read begins
+        for start, held in _INDEX.lines(low):
+            while scene.wanted and below < start:
+                below = self._give_line(block, below)
+            end = block.find(b"\n", start) + 1 or len(block)
+            line = self._line(block, start, end)
             if scene.wanted:
                 scene.give(line)
-            if start in stems_of:
-                line.cues, methods = _INDEX.plan(stems_of[start], low[start:position])
-                for owner, method in methods:
-                    method(owners[owner], line)
+            line.cues, methods = _INDEX.plan(held)
+            for owner, method in methods:
+                method(owners[owner], line)
+            below = end
+        while scene.wanted and below < len(block):
+            below = self._give_line(block, below)
         scene.end_block()
+
+    def _line(self, block: bytes, start: int, end: int) -> Line:
+        self.scene.line_start = start
+        self.scene.line_number += 1
+        return Line(block[start:end].decode("utf-8", "replace"))
+
+    def _give_line(self, block: bytes, start: int) -> int:
+        """Hand one line without cues to those who asked for it; gives its end."""
+        end = block.find(b"\n", start) + 1 or len(block)
+        self.scene.give(self._line(block, start, end))
+        return end
 
     def result(self, *, ends_in_nuls: bool) -> ParsedLog:
         """What the whole log says."""

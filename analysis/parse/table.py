@@ -202,7 +202,9 @@ class Table:
     CUES = (
         ("prefill ", read_prefill),
         ("generate ", read_generate),
-        ("init ", read_init),
+        ("model init time (ms)", read_init),
+        ("/ /", read_init),  # `Init  189073.94  /  /  /`
+        ("/  ", read_init),
         ("memory usage (", read_memory),
         ("```", read_fence),
     )

@@ -85,12 +85,13 @@ class Vision:
         self.is_menu_open = False
 
     CUES = (
-        ("loaded in", read_time),
-        ("inference t", read_time),
+        ("model loaded in", read_time),
+        ("vision encoder ", read_time),
+        ("model inference took", read_time),
         ("the image cost", read_time),
         ("推理耗时", read_time),
         ("time to first token:", read_time),
-        ("the core num is", read_cores),
+        ("===the core num is", read_cores),
         ("output tensors:", read_heading),
         ("n_image_tokens:", read_image_tokens),
         ("可输入以下问题对应序号", read_menu),
