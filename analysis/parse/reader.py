@@ -31,27 +31,27 @@ class Dialogue:
         self.scene = scene
         self.vision = vision
         self.banner = banner
-        self.is_waiting_for_rows = False
+        self.unanswered: int | None = None  # the segment of a `robot:` that no prompt followed
 
     def read_answer(self, line: Line) -> None:
         mark = self.scene.read_answer_mark(line)
         if mark is not None:
             self._move_on()
-            self.is_waiting_for_rows = mark == "robot"
+            self.unanswered = self.scene.segment if mark == "robot" else None
 
     def read_prompt(self, line: Line) -> None:
         if self.scene.read_prompt(line):
             self._move_on()
+            self.unanswered = None
 
     def read_shell(self, line: Line) -> None:
         self.scene.read_shell_prompt(line)
 
     def on_pair(self) -> None:
-        """The answer's table is there."""
+        """There is a table: the stages before it are over."""
         self._move_on()
 
     def _move_on(self) -> None:
-        self.is_waiting_for_rows = False
         self.vision.move_on()
         self.banner.is_loading = False
 
@@ -129,12 +129,12 @@ class Reader:
 
     def result(self, *, ends_in_nuls: bool) -> ParsedLog:
         """What the whole log says."""
-        waiting = self.dialogue.is_waiting_for_rows
         self.scene.end_segment()
         banner, vision, findings = self.banner, self.vision, self.findings
-        turns, init_ms = self.table.finish(runtime=banner.values.get("runtime"), modern_prefix=banner.modern_prefix)
+        rows = self.table.finish(runtime=banner.values.get("runtime"), modern_prefix=banner.modern_prefix)
+        waiting = self.dialogue.unanswered is not None and self.dialogue.unanswered not in rows.segments
         has_error_line = banner.first_error_line is not None
-        classes = findings.classes(has_table=bool(turns), has_error_line=has_error_line)
+        classes = findings.classes(has_table=bool(rows.turns), has_error_line=has_error_line)
         seen = findings.first_seen
         is_loading = banner.is_loading and "llm_load_ms" not in vision.times
         stopped = waiting or is_loading or vision.is_encoder_loaded or vision.is_menu_open or self.table.is_cut
@@ -145,8 +145,8 @@ class Reader:
             enabled_cpus=banner.cpus,
             vision_core_num=vision.core_num,
             n_image_tokens=vision.image_tokens,
-            init_ms=init_ms,
-            turns=turns,
+            init_ms=rows.init_ms,
+            turns=rows.turns,
             failure=classes[0] if classes else None,
             also=tuple(classes[1:]),
             warnings=tuple(findings.warnings),

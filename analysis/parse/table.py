@@ -47,6 +47,15 @@ class _Block:
         return Turn(self.prefill, self.generate, self.memory)
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The turns of a log, its init time, and the answers that have a table."""
+
+    turns: tuple[Turn, ...]
+    init_ms: float | None
+    segments: frozenset[int]
+
+
 class _Side:
     """The rows with the runtime's mark, or those without: they never mix."""
 
@@ -178,12 +187,16 @@ class Table:
         """Whether this answer has its table."""
         return self._answer_has_pair
 
-    def finish(self, *, runtime: str | None, modern_prefix: bool | None) -> tuple[tuple[Turn, ...], float | None]:
-        """All turns and the init time, after the log is read."""
+    def finish(self, *, runtime: str | None, modern_prefix: bool | None) -> Rows:
+        """What the log's own rows say, after it is read."""
         side = self._trusted(runtime, modern_prefix)
         inits = [block.init_ms for block in side.blocks if block.init_ms is not None]
         init_ms = inits[0] if inits else side.init_ms
-        return tuple(block.turn() for block in side.blocks), init_ms
+        return Rows(
+            turns=tuple(block.turn() for block in side.blocks),
+            init_ms=init_ms,
+            segments=frozenset(block.segment for block in side.blocks),
+        )
 
     def _trusted(self, runtime: str | None, modern_prefix: bool | None) -> _Side:
         """The rows that carry the mark which the banner lets expect."""
