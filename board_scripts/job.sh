@@ -34,7 +34,6 @@ RESERVE_BYTES=65536                                  # kept free for end.json an
 FRAME_BYTES=1048576
 BUSY=75 CANTCREAT=73
 LOCKED=75                                            # our choice for `flock -E`: its own 1 could mean anything
-FIRED=99                                             # the guard's status when the limit was reached
 
 usage() { die 2 "usage: job.sh start RUN_DIR LIMIT_S -- PROGRAM ARG... | state RUN_DIR | list RUNS_DIR | follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files] | cancel RUN_DIR | rm RUN_DIR"; }
 
@@ -84,7 +83,7 @@ board_now() {                                        # sets `now_boot` and `now_
 held() {                                             # FILE [SECONDS]: 0 held (all that time), 1 free
     [ -e "$1" ] || return 1
     held_status=0
-    if [ $# -eq 2 ]; then
+    if [ "${2:-0}" != 0 ]; then
         flock -s -w "$2" -E $LOCKED 5 5<"$1" || held_status=$?
     else
         flock -s -n -E $LOCKED 5 5<"$1" || held_status=$?
@@ -114,14 +113,16 @@ state_json() {                                       # DIR
 # ------------------------------------------------------------------------------------- the processes of a run
 
 # Processes are looked up in the real /proc, whatever RK_SYSROOT says: they are really running.
-# By session and group of the program, by the run's lock on fd 8, by the mark in their environment. Not ourselves.
+# By session and group of the program, by the run's lock on fd 8, by the mark in their environment. Wrapper and guard
+# hold that lock, too: not ourselves, and not who is in `spared`.
 # -ef is not in POSIX, and is in dash, ash and bash alike.
 # shellcheck disable=SC3013
+spared=
 find_members() {                                     # LEADER (or nothing), sets `members`
     members=
     for proc in /proc/[0-9]*; do
         pid=${proc#/proc/}
-        [ "$pid" != "$$" ] || continue
+        case " $$ $spared " in *" $pid "*) continue ;; *) ;; esac
         first_line "$proc/stat" || continue
         fields=${line##*) }                          # state ppid pgrp session …; the name before may hold anything
         case $fields in Z* | X*) continue ;; *) ;; esac
@@ -192,11 +193,13 @@ start() {                                            # RUN_DIR LIMIT_S -- PROGRA
 
     way=$(choose_way)
     answer=$("launch_$way" "$dir" "$limit" "$spec" -- "$program" "$@") || :
-    case $answer in
+    # Its answer is the last thing that it says; what stands before is a complaint of some tool.
+    case ${answer##*
+} in
         started) printf '{"started":true}\n' ;;
         already) printf '{"started":false}\n' ;;
         'busy '*)
-            printf '{"busy":%s}\n' "$(printf '%s' "${answer#busy }" | json_str)"
+            printf '{"busy":%s}\n' "$(printf '%s' "${answer##*busy }" | json_str)"
             exit $BUSY
             ;;
         *)
@@ -243,22 +246,24 @@ answer() {
 }
 
 give_up() {                                          # ANSWER: nothing has run yet
-    rm -f -- "$spec" "$dir/.reserve" "$dir/.helper" "$dir/.facts" "$dir/keeper.lock" "$dir/facts.before.json" \
-        "$dir/spec.json" "$dir/stdout.log" "$dir/stderr.log" 2>/dev/null || :
+    rm -f -- "$spec" "$dir/.reserve" "$dir/.helper" "$dir/.armed" "$dir/.facts" "$dir/keeper.lock" "$dir/facts.before.json" \
+        "$dir/spec.json" "$dir/stdout.log" "$dir/stderr.log" "$dir/telemetry.csv" 2>/dev/null || :
     answer "$1"
     exit 1
 }
 
 take_run_lock() {
     { : >>"$dir/lock"; } 2>/dev/null || give_up "can not write $dir/lock"
-    exec 8<"$dir/lock"
+    # On another fd while it only wants the lock: who has it on fd 8 is taken for a part of the run, and killed with it.
+    exec 4<"$dir/lock"
     lock_tries=0
     # Those who only ask hold it shared for a moment, and of several starts one has it: wait a little, never long.
-    until flock -x -w 0.2 -E $LOCKED 8; do
+    until flock -x -w 0.2 -E $LOCKED 4; do
         if [ -e "$dir/start.json" ]; then rm -f -- "$spec"; answer already; exit 0; fi
         lock_tries=$((lock_tries + 1))
         if [ "$lock_tries" -ge 50 ]; then rm -f -- "$spec"; answer "can not get the lock $dir/lock, and nothing has started"; exit 1; fi
     done
+    exec 8<&4 4<&-
     if [ -e "$dir/start.json" ] || [ -e "$dir/end.json" ]; then rm -f -- "$spec"; answer already; exit 0; fi
 }
 
@@ -320,7 +325,9 @@ facts_into() {                                       # FILE PROGRAM ARG...
     json_in "$dir/.facts"
     [ "$json" != null ] || json="{\"schema\":1,\"missing\":{\"facts\":\"facts.sh gave no answer within $FACTS_S s\"}}"
     rm -f -- "$dir/.facts"
-    printf '%s\n' "$json" | put "$facts_file"
+    put "$facts_file" <<JSON
+$json
+JSON
 }
 
 kernel_log() { dmesg 2>/dev/null || { have sudo && sudo -n dmesg 2>/dev/null; }; }
@@ -393,7 +400,8 @@ run_detached() {                                     # RUN_DIR LIMIT_S SPEC -- P
     mv -f -- "$spec" "$dir/spec.json" 2>/dev/null || give_up "can not write $dir/spec.json"
     reserve_error=$(dd if=/dev/zero of="$dir/.reserve" bs="$RESERVE_BYTES" count=1 status=none 2>&1) ||
         give_up "can not write $dir: ${reserve_error##*: }"
-    { : >"$dir/.helper" && : >"$dir/keeper.lock" && : >>"$dir/stdout.log" && : >>"$dir/stderr.log"; } 2>/dev/null ||
+    { : >"$dir/.helper" && : >"$dir/.armed" && : >"$dir/keeper.lock" && : >>"$dir/stdout.log" && : >>"$dir/stderr.log" &&
+        printf '%s\n' "$TELEMETRY_HEADER" >"$dir/telemetry.csv"; } 2>/dev/null ||
         give_up "can not write $dir"
     exec 7<"$dir/keeper.lock"
     flock -x 7
@@ -401,9 +409,9 @@ run_detached() {                                     # RUN_DIR LIMIT_S SPEC -- P
     kernel_mark=$(kernel_log | tail -n 1) || kernel_mark=
     board_now
     began=$now_uptime
-    printf '{"run":"%s","campaign":"%s","boot_id":%s,"uptime_s":%s,"epoch_s":%s,"pid":%s,"way":"setsid","limit_s":%s}\n' \
-        "$run" "$campaign" "$now_boot" "$now_uptime" "$(date +%s)" "$$" "$limit" | put "$dir/start.json" ||
-        give_up "can not write $dir/start.json: $put_error"
+    put "$dir/start.json" <<JSON || give_up "can not write $dir/start.json: $put_error"
+{"run":"$run","campaign":"$campaign","boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"pid":$$,"way":"setsid","limit_s":$limit}
+JSON
     answer started
     exec >/dev/null 2>>"$dir/wrapper.log" || exec 2>/dev/null
 
@@ -412,24 +420,28 @@ run_detached() {                                     # RUN_DIR LIMIT_S SPEC -- P
         cd -- "$dir"
         (run_program "$@") </dev/null >>"$dir/stdout.log" 2>>"$dir/stderr.log" 7<&- &
         program_pid=$!
-        setsid sh "$here/job.sh" _guard "$dir" "$limit" "$program_pid" </dev/null 7<&- &
-        guard_pid=$!
-        sh "$here/telemetry.sh" "$dir" "$program_pid" </dev/null 7<&- 8<&- 9<&- &
+        setsid sh "$here/job.sh" _guard "$dir" "$limit" "$program_pid" $$ </dev/null 7<&- &
+        guard_pid=$! spared=$!
+        RKFLEET_RUN="[$dir]" sh "$here/telemetry.sh" "$dir" "$program_pid" </dev/null 7<&- 8<&- 9<&- &
         telemetry_pid=$!
         if [ -n "$stopped" ] && [ -z "$killer_pid" ]; then stop_program; fi
         reap "$program_pid"
         status=$reaped was_stopped=$stopped
         board_now
         ended=$now_uptime
-        kill -s TERM "$guard_pid" 2>/dev/null || :
-        reap "$guard_pid"
-        guard_status=$reaped
-        [ -z "$killer_pid" ] || kill -s KILL "$killer_pid" 2>/dev/null || :
-        sweep "$program_pid" || say "processes are left that can not be killed:$members"
+        # KILL, because a child that has just been forked may lose a TERM. Its own child, which waits for the keeper
+        # lock, ends with us.
+        kill -s KILL "$guard_pid" 2>/dev/null || :
+        wait "$guard_pid" 2>/dev/null || :           # bash would tell the log about it
         kill -s TERM "$telemetry_pid" 2>/dev/null || :
         reap "$telemetry_pid"
+        if [ -n "$killer_pid" ]; then
+            kill -s KILL "$killer_pid" 2>/dev/null || :
+            wait "$killer_pid" 2>/dev/null || :
+        fi
+        sweep "$program_pid" || say "processes are left that can not be killed:$members"
     else
-        was_stopped=1 guard_status=0 ended=$began
+        was_stopped=1 ended=$began
     fi
 
     result=exit-code signal=null
@@ -437,53 +449,55 @@ run_detached() {                                     # RUN_DIR LIMIT_S SPEC -- P
         result=signal signal=$((status - 128))
     fi
     [ "$status" != 0 ] || result=success
-    if [ "$guard_status" -eq "$FIRED" ]; then result=timeout status=124; fi
+    if [ ! -e "$dir/.armed" ]; then result=timeout status=124; fi
     [ -z "$was_stopped" ] || result=cancelled
     kernel_log_since "${began%null}"
     rm -f -- "$dir/.reserve"
     facts_into "$dir/facts.after.json" "$@" || say "can not write facts.after.json: $put_error"
-    rm -f -- "$dir/.helper" "$dir/keeper.lock"
+    rm -f -- "$dir/.helper" "$dir/.armed" "$dir/keeper.lock"
     [ -s "$dir/wrapper.log" ] || rm -f -- "$dir/wrapper.log"
     # Whoever finds end.json after a power cut relies on the logs being on the disk too.
     sync -- "$dir/stdout.log" "$dir/stderr.log" "$dir/dmesg.log" "$dir/telemetry.csv" 2>/dev/null || sync
-    end_json | put "$dir/end.json" || say "can not write end.json: $put_error"
+    put_end || say "can not write end.json: $put_error"
     # The board first: whoever sees this run's lock free may start the next run at once.
     exec 9<&-
 }
 
-end_json() {
+put_end() {
     duration=null
     if [ "$began" != null ] && [ "$ended" != null ]; then duration=$(seconds_between "$began" "$ended"); fi
     board_now
-    printf '{"result":"%s","exit_code":%s,"signal":%s,"boot_id":%s,"uptime_s":%s,"epoch_s":%s,"duration_s":%s,"way":"setsid","limit_s":%s,"dmesg":%s}\n' \
-        "$result" "$status" "$signal" "$now_boot" "$now_uptime" "$(date +%s)" "$duration" "$limit" \
-        "$(printf '%s' "$dmesg_word" | json_str)"
+    put "$dir/end.json" <<JSON
+{"result":"$result","exit_code":$status,"signal":$signal,"boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"duration_s":$duration,"way":"setsid","limit_s":$limit,"dmesg":"$dmesg_word"}
+JSON
 }
 
-guard() {                                            # RUN_DIR LIMIT_S PROGRAM_PID
+guard() {                                            # RUN_DIR LIMIT_S PROGRAM_PID WRAPPER_PID
     run_dir "$1"
-    fired=0 nap=''
-    trap '[ -z "$nap" ] || kill -s KILL "$nap" 2>/dev/null; exit "$fired"' HUP INT TERM
+    spared=$4
     exec 5<"$dir/keeper.lock"
-    guard_wait "$2"
-    if [ "$guard_status" -eq "$LOCKED" ]; then
-        fired=$FIRED
+    if ! wrapper_ends "$2"; then
+        # The word for the wrapper that this is a timeout: taking a file away works on a full disk, too.
+        rm -f -- "$dir/.armed"
         signal_run TERM "$3"
-        guard_wait "$GRACE_S"
-        [ "$guard_status" -eq 0 ] || signal_run KILL "$3"
-        # The wrapper sees the end and sends us away; or it dies, too.
-        [ "$guard_status" -eq 0 ] || guard_wait 86400
+        if ! wrapper_ends "$GRACE_S"; then
+            signal_run KILL "$3"
+            until wrapper_ends 86400; do :; done
+        fi
     fi
-    # The wrapper is gone, and nobody else would ever end this run: without it there is no status to record.
+    # The wrapper is gone without sending us away, and nobody else would ever end this run: no status to record.
     sweep "$3" || :
-    exit "$fired"
 }
-guard_wait() {                                       # SECONDS, sets `guard_status`: 0 the wrapper is gone, LOCKED the time is up
-    flock -s -w "$1" -E $LOCKED 5 8<&- 9<&- &
-    nap=$!
-    guard_status=0
-    wait "$nap" || guard_status=$?
-    nap=
+wrapper_ends() {                                     # SECONDS: 1 when it still lives then
+    while :; do
+        wrapper_status=0
+        flock -s -w "$1" -E $LOCKED 5 8<&- 9<&- || wrapper_status=$?
+        case $wrapper_status in
+            0) return 0 ;;
+            "$LOCKED") return 1 ;;
+            *) sleep 1 ;;                            # somebody killed it: that says nothing about the wrapper
+        esac
+    done
 }
 
 # ---------------------------------------------------------------------------------------- looking at and ending runs
@@ -617,12 +631,14 @@ cancel() {                                           # RUN_DIR
     json_in "$dir/start.json"
     number_of pid "$json"
     wrapper=$number
-    [ -z "$wrapper" ] || ! is_wrapper "$wrapper" || kill -s TERM "$wrapper" 2>/dev/null || :
-    # TERM, its grace, then the record: facts, kernel log, end.json.
-    if held "$dir/lock" $((GRACE_S + 5)); then
-        # A wrapper that is stopped or hangs dies here; then its guard ends the rest.
+    patience_s=0
+    if [ -n "$wrapper" ] && is_wrapper "$wrapper" && kill -s TERM "$wrapper" 2>/dev/null; then
+        patience_s=$((GRACE_S + 5))                  # TERM, its grace, then the record: facts, kernel log, end.json
+    fi
+    if held "$dir/lock" "$patience_s"; then
+        # A wrapper that is stopped or hangs dies here; then its guard, if there is one, ends the rest.
         [ -z "$wrapper" ] || ! is_wrapper "$wrapper" || kill -s KILL "$wrapper" 2>/dev/null || :
-        if held "$dir/lock" 2; then
+        if held "$dir/lock" 1; then
             sweep || :
             ! held "$dir/lock" 2 || die 1 "$campaign/$run can not be killed, not even by KILL:${members:- nothing found}; the board needs a restart"
         fi
@@ -637,7 +653,7 @@ cancel() {                                           # RUN_DIR
             number_of limit_s "$(cat -- "$dir/start.json")"
             result=cancelled status=null signal=null began=null ended=null limit=$number
             dmesg_word="not read: the wrapper was killed"
-            end_json | put "$dir/end.json" || die $CANTCREAT "can not write $dir/end.json: $put_error"
+            put_end || die $CANTCREAT "can not write $dir/end.json: $put_error"
             ;;
         *) not_cancelled "it had ended: $word" ;;
     esac
@@ -651,8 +667,8 @@ remove() {                                           # RUN_DIR
         return 0
     fi
     if [ -e "$dir/lock" ]; then
-        exec 8<"$dir/lock"
-        flock -x -w 1 -E $LOCKED 8 || die $BUSY "$campaign/$run is still running; nothing was removed"
+        exec 4<"$dir/lock"
+        flock -x -w 1 -E $LOCKED 4 || die $BUSY "$campaign/$run is still running; nothing was removed"
     fi
     rm -rf -- "$dir" || die $CANTCREAT "can not remove $dir"
     rmdir -- "${dir%/*}" 2>/dev/null || :

@@ -3,6 +3,8 @@
 # Kernel files are read under ${RK_SYSROOT:-}. Whoever sources it sets `set -eu` and LC_ALL=C first: bytes are bytes.
 
 rk_root=${RK_SYSROOT:-}
+# shellcheck disable=SC2034 # read by telemetry.sh, and by job.sh: a run that is over at once has the columns, too
+TELEMETRY_HEADER=uptime_s,memavail_bytes,rss_bytes,vmhwm_bytes,npu_hz,dmc_hz,cpu0_hz,cpu4_hz,cpu6_hz,soc_mc,npu_mc,npu_load
 # What was taken away from group and others stays so; what a lax umask would give them is not given.
 umask go-w
 
@@ -81,7 +83,7 @@ json_escape() {
         END { printf "\"" }'
 }
 
-# stdin becomes FILE: whole or not at all, and on the disk before it has its name. On failure `put_error` says why.
+# stdin, a file or a here-document and no pipe (`put_error` would be lost in it), becomes FILE: whole or not at all, and on the disk before it has its name. On failure `put_error` says why.
 put() {                                              # FILE
     put_tmp=${1%/*}/.${1##*/}.$$
     if put_error=$(dd of="$put_tmp" bs=65536 conv=fsync status=none 2>&1) &&

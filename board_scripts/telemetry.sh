@@ -10,7 +10,7 @@
 # shellcheck source-path=SCRIPTDIR disable=SC2310
 set -eu
 LC_ALL=C; export LC_ALL
-. "${0%/*}/lib.sh"                                   # die, first_line, rk_root
+. "${0%/*}/lib.sh"                                   # die, first_line, rk_root, TELEMETRY_HEADER
 
 RESCAN_SAMPLES=30                                    # a demo starts no processes late, but nobody promised it
 
@@ -110,7 +110,7 @@ main() {
     thermal_zone soc-thermal; soc=$zone
     thermal_zone npu-thermal; npu_zone=$zone
     exec >"$1/telemetry.csv"
-    printf 'uptime_s,memavail_bytes,rss_bytes,vmhwm_bytes,npu_hz,dmc_hz,cpu0_hz,cpu4_hz,cpu6_hz,soc_mc,npu_mc,npu_load\n'
+    printf '%s\n' "$TELEMETRY_HEADER"
     largest='' sample=0
     while kill -0 "$leader" 2>/dev/null; do
         # The demo appears behind a few wrappers: look often at first, later only now and then, or when it is gone.
