@@ -22,6 +22,7 @@ from fleet.endpoint import Endpoint
 from fleet.host_keys import HostKey, HostKeys
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin") or "/usr/sbin/sshd"
+DIE_WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # tests that are killed too
 PRIVATE_USER = "rkfleet-test"  # exists only in the mount namespace of a test's sshd
 READY_S = 20.0
 
@@ -143,7 +144,7 @@ def start(folder: Path, *, user: str | None = None, keys: Path | None = None, ex
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it when it is root
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [*before, SSHD, "-D", "-e", "-f", str(config)],
+            [*DIE_WITH_US, *before, SSHD, "-D", "-e", "-f", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=stderr,
             stderr=stderr,

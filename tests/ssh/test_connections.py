@@ -245,7 +245,7 @@ def test_something_else_listens(server: Sshd, soon: Deadline) -> None:
                     sock.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n" + b"\xff\x00" * 5000)
 
         threading.Thread(target=answer, daemon=True).start()
-        with pytest.raises(Unreachable, match="does not speak SSH|closed the connection"):
+        with pytest.raises(Unreachable, match=r"does not speak SSH|closed the connection"):
             Board(server.endpoint(port=port), server.known()).run(["true"], deadline=soon)
 
 
