@@ -109,6 +109,7 @@ class Conversation:
         self._init_ms = 0.0
         self._peak_bytes = 0.0
         self._turns = 0
+        self.made: dict[str, object] = {}  # the figures of the last finished turn
 
     async def run(self) -> None:
         """Talk until the demo ends; raises Gone when it ends without us."""
@@ -237,18 +238,15 @@ class Conversation:
         machine.settle()
         self._turns += 1
         self._resident(physics.resident_bytes(machine.chip, arch, asked + length))
-        self._board.truth.record(
-            "turn",
-            pid=self._request.pid,
-            run=self._run,
-            prefill_ms=round(prefill_ms, 3),
-            prefill_tokens=asked,
-            generate_ms=round(generate_ms, 3),
-            generate_tokens=length - 1,
-            peak_bytes=int(self._peak_bytes),
-            npu_core_num=cores,
-            clocks=clocks,
-        )
+        self.made = {
+            "init_ms": round(self._init_ms, 3),
+            "prefill": _stage(prefill_ms, asked),
+            "generate": _stage(generate_ms, length - 1),
+            "peak_bytes": int(self._peak_bytes),
+            "npu_core_num": cores,
+            "clocks": clocks,
+        }
+        self._board.truth.record("turn", pid=self._request.pid, run=self._run, **self.made)
         if self._request.log_level >= 1:
             self._table(prefill_ms, asked, generate_ms, length - 1)
         self._stdout.print("\n")  # the demo's own, when it is told that the answer is over
@@ -338,6 +336,11 @@ class Conversation:
 def _number(text: str) -> int:
     """C's atoi: what is not a number is 0."""
     return int(text) if text.isdigit() and text.isascii() else 0
+
+
+def _stage(total_ms: float, count: int) -> dict[str, float]:
+    tps = 1000.0 * count / total_ms if total_ms else 0.0
+    return {"total_ms": round(total_ms, 3), "tokens": count, "tps": round(tps, 4)}
 
 
 def _stamp() -> str:

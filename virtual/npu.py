@@ -33,7 +33,7 @@ class Npu:
         self._board = board
         self._bus = board.folder / "bus"
         self._talks: set[asyncio.Task[None]] = set()
-        self._status: dict[int, int] = {}  # pid -> the page that is bound over its /proc/PID/status
+        self._covers: dict[int, tuple[int, int]] = {}  # pid -> what is bound over its /proc/PID/status and statm
         self._warm: dict[str, float] = {}
         self._node = -1
         for path in self._bus.iterdir():
@@ -56,9 +56,10 @@ class Npu:
         os.close(self._node)
         for talk in self._talks:
             talk.cancel()
-        for fd in self._status.values():
-            os.close(fd)
-        self._status.clear()
+        for fds in self._covers.values():
+            for fd in fds:
+                os.close(fd)
+        self._covers.clear()
 
     def is_warm(self, file_id: str, size_bytes: float) -> bool:
         return file_id in self._warm
@@ -71,10 +72,10 @@ class Npu:
             self._warm.pop(next(iter(self._warm)))
 
     def show_memory(self, pid: int, resident_bytes: float, peak_bytes: float) -> None:
-        """Put the demo's memory into the page that covers its /proc/PID/status."""
-        fd = self._status.get(pid)
-        if fd is None:
+        """Put the demo's memory into the pages that cover its /proc/PID/status and statm."""
+        if pid not in self._covers:
             return
+        status, statm = self._covers[pid]
         shown = {
             b"VmPeak": peak_bytes * 1.3,
             b"VmSize": resident_bytes * 1.3,
@@ -82,10 +83,12 @@ class Npu:
             b"VmRSS": resident_bytes,
             b"RssShmem": resident_bytes * 0.92,
         }
-        page = os.pread(fd, 16384, 0)
+        page = os.pread(status, 16384, 0)
         # same width as before, so the page keeps its length and a reader never sees half of it
         page = STATUS_KEYS.sub(lambda line: b"%s:\t%8d kB" % (line[1], shown[line[1]] // 1024), page)
-        os.pwrite(fd, page, 0)
+        os.pwrite(status, page, 0)
+        pages = [int(part / 4096) for part in (resident_bytes * 1.3, resident_bytes, resident_bytes * 0.92)]
+        os.pwrite(statm, f"{pages[0]} {pages[1]} {pages[2]} 24 0 {pages[0] - pages[1]} 0".ljust(79).encode() + b"\n", 0)
 
     def _knock(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -101,12 +104,14 @@ class Npu:
         link = Link(self._bus, pid)
         ended: dict[str, object] = {"code": None}
         run_number = 0
+        talk: Conversation | None = None
         try:
             request = await asyncio.wait_for(link.request(), OPEN_LIMIT_S)
             run_number = _next_run(board.folder / "runs")
             board.truth.record("demo_started", pid=pid, run=run_number, model=request.model_path, new=request.new)
-            self._cover_status(pid)
-            await Conversation(board, link, request, run_number).run()
+            self._cover(pid)
+            talk = Conversation(board, link, request, run_number)
+            await talk.run()
             ended = {"code": link.code}
         except (Gone, TimeoutError):
             pass
@@ -114,25 +119,31 @@ class Npu:
             board.truth.record("bad_client", pid=pid, why=str(error))
         finally:
             link.close()
-            fd = self._status.pop(pid, None)
-            if fd is not None:
+            for fd in self._covers.pop(pid, ()):
                 os.close(fd)
             board.machine.work.pop(pid, None)
             board.machine.taken_bytes.pop(pid, None)
             board.machine.settle()
             board.wake()
             if run_number:
-                board.truth.record("demo_ended", pid=pid, run=run_number, **ended)
+                made = talk.made if talk is not None else {}
+                board.truth.record("demo_ended", pid=pid, run=run_number, **ended, **made)
 
-    def _cover_status(self, pid: int) -> None:
-        page = f".{pid}.status"
-        script = 'cat "/proc/$1/status" >"/dev/dri/$2" && mount --bind "/dev/dri/$2" "/proc/$1/status"'
-        done = self._board.enclosure.run(["sh", "-c", script, "sh", str(pid), page])
-        path = self._bus / page
-        with contextlib.suppress(OSError):
-            if done.returncode == 0:
-                self._status[pid] = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-            path.unlink()
+    def _cover(self, pid: int) -> None:
+        """Bind pages of ours over the two files that say how much memory the demo has: its own are a shell's."""
+        names = (f".{pid}.status", f".{pid}.statm")
+        script = (
+            'cd /dev/dri && cat "/proc/$1/status" >"$2" && printf "%79s\\n" "" >"$3" &&'
+            ' mount --bind "$2" "/proc/$1/status" && mount --bind "$3" "/proc/$1/statm"'
+        )
+        done = self._board.enclosure.run(["sh", "-c", script, "sh", str(pid), *names])
+        paths = [self._bus / name for name in names]
+        if done.returncode == 0:
+            status, statm = (os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC) for path in paths)
+            self._covers[pid] = (status, statm)
+        for path in paths:
+            path.unlink(missing_ok=True)
+        self.show_memory(pid, 3e6, 3e6)
 
 
 class Link:
