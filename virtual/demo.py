@@ -240,8 +240,10 @@ class Conversation:
         self._resident(physics.resident_bytes(machine.chip, arch, asked + length))
         self.made = {
             "init_ms": round(self._init_ms, 3),
-            "prefill": _stage(prefill_ms, asked),
-            "generate": _stage(generate_ms, length - 1),
+            "prefill_ms": round(prefill_ms, 3),
+            "prefill_tokens": asked,
+            "generate_ms": round(generate_ms, 3),
+            "generate_tokens": length - 1,
             "peak_bytes": int(self._peak_bytes),
             "npu_core_num": cores,
             "clocks": clocks,
@@ -336,11 +338,6 @@ class Conversation:
 def _number(text: str) -> int:
     """C's atoi: what is not a number is 0."""
     return int(text) if text.isdigit() and text.isascii() else 0
-
-
-def _stage(total_ms: float, count: int) -> dict[str, float]:
-    tps = 1000.0 * count / total_ms if total_ms else 0.0
-    return {"total_ms": round(total_ms, 3), "tokens": count, "tps": round(tps, 4)}
 
 
 def _stamp() -> str:
