@@ -45,7 +45,7 @@ class Index:
     def __init__(self, cues: Sequence[Cue]) -> None:
         self._cues = cues
         self._plans: dict[tuple[str, ...], Plan] = {}
-        names = tuple(dict.fromkeys(cue.text for cue in cues))
+        names = self.names = tuple(dict.fromkeys(cue.text for cue in cues))
         # In UTF-8 no byte of a Chinese character is rare in Chinese: these few are searched for one by one.
         self._foreign = tuple((name, name.encode()) for name in names if not name.isascii())
         groups: dict[str, list[str]] = {}
