@@ -16,16 +16,16 @@ _END = r"(?=[^0-9A-Za-z.]|\.\s)"  # a version may end a sentence
 VERSION = r"(\d+\.\d+\.\d+[0-9A-Za-z]*)" + _END
 _SOC = r"((?:RK|RV)\d{4}[A-Za-z]?)(?=[^0-9A-Za-z])"
 
-_RUNTIME = re.compile(rf"({MARK}\s*)?rkllm-runtime version:\s*" + VERSION)
+_RUNTIME = re.compile(r"rkllm-runtime version:\s*" + VERSION)
 _DRIVER = re.compile(r"rknpu driver version:\s*" + VERSION)
-_PLATFORM = re.compile(r"\bplatform:\s*" + _SOC)
+_PLATFORM = re.compile(r" platform:\s*" + _SOC)
 _TOOLKIT = re.compile(r"rkllm-toolkit version:\s*(?:" + VERSION + r"|(unknown)(?=\W))")
 _MODEL = {
-    "max_context_limit": re.compile(r"\bmax_context_limit:\s*(\d+)(?=[^\w.])"),
-    "npu_core_num": re.compile(r"\bnpu_core_num:\s*(\d+)(?=[^\w.])"),
-    "target_platform": re.compile(r"\btarget_platform:\s*" + _SOC),
+    "max_context_limit": re.compile(r"max_context_limit:\s*(\d+)(?=[^\w.])"),
+    "npu_core_num": re.compile(r"npu_core_num:\s*(\d+)(?=[^\w.])"),
+    "target_platform": re.compile(r"target_platform:\s*" + _SOC),
     # W8A8, W4A16_G128; a closing quote mark `_` is not of it.
-    "model_dtype": re.compile(r"\bmodel_dtype:\s*([A-Za-z0-9]+(?:_[A-Za-z0-9]+)*)(?=_*[^\w])"),
+    "model_dtype": re.compile(r"model_dtype:\s*([A-Za-z0-9]+(?:_[A-Za-z0-9]+)*)(?=_*[^\w])"),
 }
 _CPUS = re.compile(r"Enabled cpus:\s*\[([\d,\s]*)\]")
 _CPUS_NUM = re.compile(r"Enabled cpus num:\s*(\d+)(?=[^\w.])")
@@ -71,10 +71,10 @@ class Banner:
             return
         self.scene.end_segment()
         if "runtime" not in self.values:
-            self.values["runtime"] = found[2]
-            major, minor = (int(part) for part in found[2].split(".")[:2])
+            self.values["runtime"] = found[1]
+            major, minor = (int(part) for part in found[1].split(".")[:2])
             if (major, minor) >= (1, 2):
-                self.modern_prefix = found[1] is not None
+                self.modern_prefix = _MARK.search(line.text, 0, found.start()) is not None
 
     def read_driver(self, line: Line) -> None:
         if not self.scene.believes(line):

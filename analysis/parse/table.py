@@ -25,8 +25,8 @@ _RATE = r"(-?(?:\d+(?:\.\d+)?|nan|inf))"
 # The blank behind the last number says that it is whole; a closing quote mark may stand there too.
 _COLUMNS = re.compile(rf"\s+{_NUMBER}\s+(\d+)\s+{_RATE}\s+{_RATE}(?=[\s_])[\s_]*\Z")
 _INIT_ROW = re.compile(rf"\s+{_NUMBER}\s+/\s+/\s+/")
-_INIT_TIME = re.compile(rf"({MARK})?\s*\bModel init time \(ms\)\s+{_NUMBER}(?=[\s_])")
-_MEMORY = re.compile(rf"\b(?:Peak )?Memory Usage \((GB|MB)\)(?:\s*{_NUMBER}(?=[\s_]))?")
+_INIT_TIME = re.compile(rf"Model init time \(ms\)\s+{_NUMBER}(?=[\s_])")
+_MEMORY = re.compile(rf"Memory Usage \((GB|MB)\)(?:\s*{_NUMBER}(?=[\s_]))?")
 _VALUE = re.compile(rf"\s*({MARK})?\s*{_NUMBER}(?=[\s_])[\s_]*\Z")
 _MARK = re.compile(MARK + r"\s*\Z")
 _LINES_TO_VALUE = 4  # a ruler, a blank or another writer may get in between
@@ -142,19 +142,19 @@ class Table:
     def read_init(self, line: Line) -> None:
         text = line.text
         if found := _INIT_TIME.search(text):
-            column, value = found.start(2), found[2]
+            column, value = found.start(), found[1]
         elif (column := text.find("Init ")) >= 0 and (found := _INIT_ROW.match(text, column + 4)):
             value = found[1]
         else:
             return
-        side = self._side(line, text.find("Model init") if found.re is _INIT_TIME else column, below_ruler=True)
+        side = self._side(line, column, below_ruler=True)
         if side is not None and side.init_ms is None:
             side.init_ms = float(value)
 
     def read_memory(self, line: Line) -> None:
         if self._last is None or self._last.memory is not None or (found := _MEMORY.search(line.text)) is None:
             return
-        marked = _MARK.search(line.text[: found.start()]) is not None
+        marked = _MARK.search(line.text[: found.start()].removesuffix("Peak ")) is not None
         if marked == (self._last in self.marked.blocks[-1:]):
             if found[2]:
                 self._last.memory = Memory(float(found[2]), found[1])

@@ -15,20 +15,20 @@ from analysis.parse.scene import Scene
 _MS = r"\s*:?\s*(\d+(?:\.\d+)?)\s*ms\b"
 _S = r"\s*(\d+(?:\.\d+)?)\s*(?:seconds|秒)"
 _TIMES = (  # name, factor to the field's unit, sentence; the first sentence of a name in the file wins
-    ("llm_load_ms", 1.0, re.compile(r"\bLLM Model loaded in" + _MS)),
-    ("llm_load_ms", 1000.0, re.compile(r"\bLanguage model loaded in" + _S)),
-    ("imgenc_load_ms", 1.0, re.compile(r"\bImgEnc Model loaded in" + _MS)),
-    ("imgenc_load_ms", 1.0, re.compile(r"\bmain: Model loaded in" + _MS)),
-    ("imgenc_load_ms", 1000.0, re.compile(r"\bVision encoder loaded in" + _S)),
-    ("image_encode_ms", 1.0, re.compile(r"\bImgEnc Model inference took" + _MS)),
-    ("image_encode_ms", 1.0, re.compile(r"\bEncoder the image cost" + _MS)),
-    ("image_encode_ms", 1000.0, re.compile(r"\bVision encoder inference time:" + _S)),
+    ("llm_load_ms", 1.0, re.compile(r"LLM Model loaded in" + _MS)),
+    ("llm_load_ms", 1000.0, re.compile(r"Language model loaded in" + _S)),
+    ("imgenc_load_ms", 1.0, re.compile(r"ImgEnc Model loaded in" + _MS)),
+    ("imgenc_load_ms", 1.0, re.compile(r"main: Model loaded in" + _MS)),
+    ("imgenc_load_ms", 1000.0, re.compile(r"Vision encoder loaded in" + _S)),
+    ("image_encode_ms", 1.0, re.compile(r"ImgEnc Model inference took" + _MS)),
+    ("image_encode_ms", 1.0, re.compile(r"Encoder the image cost" + _MS)),
+    ("image_encode_ms", 1000.0, re.compile(r"Vision encoder inference time:" + _S)),
     ("image_encode_ms", 1000.0, re.compile(r"视觉编码器推理耗时[:：]" + _S)),
-    ("ttft_s_script", 1.0, re.compile(r"\bTime to first token:" + _S)),
+    ("ttft_s_script", 1.0, re.compile(r"Time to first token:" + _S)),
 )
 _CORES = re.compile(r"===\s*the core num is (\d+)\s*===")
-_TENSOR = re.compile(r"\bindex=0\b.*?\bdims=\[(\d+)\s*[,\]]")
-_IMAGE_TOKENS = re.compile(r"\bn_image_tokens:\s*(\d+)(?=[^\w.])")
+_TENSOR = re.compile(r"index=0\b.*?\bdims=\[(\d+)\s*[,\]]")
+_IMAGE_TOKENS = re.compile(r"n_image_tokens:\s*(\d+)(?=[^\w.])")
 _LINES_TO_TENSOR = 3  # another writer may get in between the heading and the first tensor
 
 
