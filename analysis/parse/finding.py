@@ -125,10 +125,12 @@ class Findings:
 
     def classes(self, *, has_table: bool, has_error_line: bool) -> list[str]:
         """All classes in order, after the table's exceptions; the exit code speaks where no line does."""
-        found = settle(self.first_seen, self.counts)
-        if not found and (name := by_exit_code(self.exit_code, has_table=has_table, has_error_line=has_error_line)):
-            return [name]
-        return found
+        if self.first_seen and (found := settle(self.first_seen, self.counts)):
+            return found
+        if self.exit_code is None:
+            return []
+        name = by_exit_code(self.exit_code, has_table=has_table, has_error_line=has_error_line)
+        return [name] if name else []
 
     def numbers_of(self, classes: list[str]) -> dict[str, int | str]:
         """The numbers that belong to these classes."""
