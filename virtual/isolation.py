@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import select
 import shutil
@@ -56,9 +57,16 @@ class PowerOn:
     home_size: str = "disk"
 
 
+@functools.cache
 def board_owner() -> int | None:
-    """The id that must own a board's files where it is not our own, i.e. when we are root."""
-    return BOARD_ID if os.geteuid() == 0 else None
+    """The id that must own a board's files where it is not our own, i.e. when we are root.
+
+    Root of a container that does not know this id is an ordinary user who is called root.
+    """
+    if os.geteuid() != 0:
+        return None
+    ranges = (map(int, line.split()) for line in Path("/proc/self/uid_map").read_text().splitlines())
+    return BOARD_ID if any(first <= BOARD_ID < first + count for first, _, count in ranges) else None
 
 
 def hand_over(path: Path | int) -> None:
@@ -153,7 +161,7 @@ def power_on(wish: PowerOn) -> Enclosure:
     ]
     folder = wish.folder.resolve()
     prefix: list[str] = []
-    if os.geteuid() == 0:
+    if board_owner() is not None:
         _tool("setpriv")
         inside = next(path for path in ("/mnt", "/media", "/srv", "/tmp") if Path(path).is_dir())
         outer = [_tool("unshare"), "--mount", "--propagation", "private", "sh", "-c", _AS_ROOT, "sh"]

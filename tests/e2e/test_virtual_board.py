@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -90,6 +91,15 @@ def virtual(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def command_lines() -> list[str]:
+    """The command line of every process that is there."""
+    lines = []
+    for page in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(page.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return lines
+
+
 def switch_on(state: Path, name: str, **config: object) -> Board:
     done = virtual("up", name, "--state", state, "--config", json.dumps({"time_scale": 100, **config}))
     if done.returncode == 3:
@@ -117,6 +127,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     done = virtual("down", "--all", "--state", folder)
     assert done.returncode == 0, done.stderr
     assert str(folder) not in Path("/proc/mounts").read_text()
+    assert not [line for line in command_lines() if f"virtual.board {folder}" in line]
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +246,12 @@ def test_the_hosts_programs_and_kernel_can_not_be_changed(board: Board, attempt:
     assert board.ssh("true").returncode == 0
 
 
+def test_the_hosts_programs_are_mounted_read_only_whoever_owns_them(board: Board) -> None:
+    mounts = [line.split() for line in board.say("cat /proc/mounts").splitlines()]
+    (options,) = [words[3].split(",") for words in mounts if words[1] == "/usr"]
+    assert "ro" in options
+
+
 def test_the_hosts_files_and_processes_are_not_to_be_seen(board: Board) -> None:
     marker = subprocess.Popen(["sleep", "4711"])
     try:
@@ -329,7 +346,7 @@ def test_the_demo_prints_what_the_real_one_prints(board: Board) -> None:
     generate = re.fullmatch(patterns[6], table[6])
     turn = board.truth("turn")[-1]
     assert generate is not None
-    assert generate[2] == "63"  # the first token belongs to the prefill
+    assert generate[2] == str(turn["generate_tokens"]) == "63"  # the first token belongs to the prefill
     assert float(generate[1]) == pytest.approx(turn["generate_ms"], abs=0.006)
     assert turn["npu_core_num"] == 3
 
@@ -562,6 +579,21 @@ def test_an_idle_board_switches_itself_off(new_board: Callable[..., Board]) -> N
 def test_list_says_which_boards_are_on(board: Board, state: Path) -> None:
     listed = {entry["name"]: entry["running"] for entry in json.loads(virtual("list", "--state", state).stdout)}
     assert listed["healthy"] is True
+
+
+def test_a_machine_that_can_not_isolate_refuses_and_says_what_to_enable(tmp_path: Path) -> None:
+    forbid = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
+    command = [sys.executable, "-m", "virtual", "up", "none", "--state", str(tmp_path / "boards")]
+    done = subprocess.run(
+        ["unshare", "-Ur", "sh", "-c", forbid, "sh", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "user.max_user_namespaces" in done.stderr
 
 
 def test_a_bad_config_is_a_usage_error_that_names_the_key(state: Path) -> None:

@@ -123,6 +123,7 @@ def test_a_written_governor_is_taken_and_a_wrong_one_put_back(machine: Machine, 
     page = pages.sys / folder / "governor"
     page.write_text("performance\n")
     assert pages.written(folder, "governor") is True
+    pages.refresh()
     page.write_text("nonsense\n")
     assert pages.written(folder, "governor") is False
     pages.refresh()
