@@ -369,10 +369,10 @@ stop_program() {
 # The status of a child in `reaped`; signals to the wrapper interrupt `wait`, and then it is asked again.
 reap() {                                             # PID
     reaped=0
-    wait "$1" || reaped=$?
+    wait "$1" 2>/dev/null || reaped=$?
     while [ -n "$interrupted" ]; do
         interrupted='' reap_again=0
-        wait "$1" || reap_again=$?
+        wait "$1" 2>/dev/null || reap_again=$?
         [ "$reap_again" -eq 127 ] || reaped=$reap_again  # 127: it was collected the first time
     done
 }
@@ -432,9 +432,9 @@ JSON
         # KILL, because a child that has just been forked may lose a TERM. Its own child, which waits for the keeper
         # lock, ends with us.
         kill -s KILL "$guard_pid" 2>/dev/null || :
-        wait "$guard_pid" 2>/dev/null || :           # bash would tell the log about it
+        wait "$guard_pid" 2>/dev/null || :           # shells tell stderr how a child was killed
         kill -s TERM "$telemetry_pid" 2>/dev/null || :
-        reap "$telemetry_pid"
+        wait "$telemetry_pid" 2>/dev/null || :
         if [ -n "$killer_pid" ]; then
             kill -s KILL "$killer_pid" 2>/dev/null || :
             wait "$killer_pid" 2>/dev/null || :

@@ -1,0 +1,198 @@
+"""A board for the scripts: a store, a fake tree as RK_SYSROOT where a test wants one, stub programs first in PATH.
+
+Every test that takes ``board`` runs under dash, busybox ash and bash as ``sh``: PATH begins with a folder in which
+``sh`` is that shell, so what the scripts start is run by it too. Events are waited for on pipes and locks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "board_scripts"
+SHELLS = ("dash", "busybox", "bash")
+DEADLINE_S = 30.0  # for things that take a fraction of a second; only a hanging script gets near it
+
+
+def make_sh(folder: Path, shell: str) -> None:
+    """``folder/sh`` is the shell; busybox and bash go by the name they are called with, and bash becomes POSIX."""
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"{shell} is not installed")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sh").symlink_to(Path(found).resolve())
+
+
+def processes_with(token: str) -> list[int]:
+    """Processes that are alive and have ``token`` in their command line or environment."""
+    found = []
+    for proc in Path("/proc").iterdir():
+        if not proc.name.isdigit() or int(proc.name) == os.getpid():
+            continue
+        try:
+            if token.encode() in (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes():
+                found.append(int(proc.name))
+        except OSError:
+            continue
+    return found
+
+
+class Pipe:
+    """A named pipe through which a program on the board says that it got somewhere, or is told to go on."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self._buffer = b""
+
+    def read_line(self) -> str:
+        deadline = time.monotonic() + DEADLINE_S
+        while b"\n" not in self._buffer:
+            ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"nothing came through {self.path.name}"
+            self._buffer += os.read(self._fd, 65536)
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line.decode()
+
+    def tell(self, text: str) -> None:
+        os.write(self._fd, text.encode() + b"\n")
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def read_frames(data: bytes) -> list[tuple[dict[str, Any], bytes]]:
+    """The frames of ``job.sh follow``: a header line, then as many bytes as it says."""
+    frames = []
+    while data:
+        line, newline, data = data.partition(b"\n")
+        assert newline, f"no whole header: {line!r}"
+        header = json.loads(line)
+        size = header.get("bytes", 0)
+        assert len(data) >= size, f"cut off in {header}"
+        frames.append((header, data[:size]))
+        data = data[size:]
+    return frames
+
+
+def log_of(frames: list[tuple[dict[str, Any], bytes]], name: str) -> bytes:
+    return b"".join(body for header, body in frames if header.get("file") == name)
+
+
+@dataclass
+class BoardUnderTest:
+    shell: str
+    folder: Path
+    env: dict[str, str]
+    pipes: list[Pipe]
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "store" / "runs"
+
+    @property
+    def stubs(self) -> Path:
+        return self.folder / "bin"
+
+    def run_dir(self, run: str = "r1", campaign: str = "c1") -> Path:
+        return self.runs / campaign / run
+
+    def stub(self, name: str, text: str) -> Path:
+        """A program of this name comes first in PATH."""
+        path = self.stubs / name
+        path.write_text("#!/bin/sh\n" + text)
+        path.chmod(0o755)
+        return path
+
+    def pipe(self, name: str) -> Pipe:
+        pipe = Pipe(self.folder / name)
+        self.pipes.append(pipe)
+        return pipe
+
+    def argv(self, script: str, *args: str | os.PathLike[str]) -> list[str]:
+        return [str(self.stubs / "sh"), str(SCRIPTS / script), *map(os.fspath, args)]
+
+    def script(
+        self, script: str, *args: str | os.PathLike[str], stdin: bytes = b"", timeout: float = DEADLINE_S
+    ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            self.argv(script, *args), input=stdin, env=self.env, capture_output=True, timeout=timeout, check=False
+        )
+
+    def popen(self, script: str, *args: str | os.PathLike[str], **kwargs: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self.argv(script, *args), env=self.env, **kwargs)
+
+    def start(
+        self, *program: str, run: str = "r1", limit: str = "60", spec: bytes = b'{"schema": 1}\n'
+    ) -> subprocess.CompletedProcess[bytes]:
+        return self.script("job.sh", "start", self.run_dir(run), limit, "--", *program, stdin=spec)
+
+    def started(self, *program: str, run: str = "r1", limit: str = "60") -> Path:
+        done = self.start(*program, run=run, limit=limit)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b'{"started":true}\n', b"")
+        return self.run_dir(run)
+
+    def ran(self, *program: str, run: str = "r1", limit: str = "60") -> dict[str, Any]:
+        """Start, wait for the end, return end.json."""
+        return self.wait(self.started(*program, run=run, limit=limit))
+
+    def wait(self, run_dir: Path) -> dict[str, Any]:
+        self.wait_free(run_dir / "lock")
+        end: dict[str, Any] = json.loads((run_dir / "end.json").read_bytes())
+        return end
+
+    def wait_free(self, lock: Path) -> None:
+        subprocess.run(["flock", "-s", "-w", str(DEADLINE_S), str(lock), "true"], check=True)
+
+    def json(self, *args: str | os.PathLike[str], timeout: float = DEADLINE_S) -> Any:
+        done = self.script("job.sh", *args, timeout=timeout)
+        assert done.returncode == 0, done.stderr.decode()
+        assert done.stdout.count(b"\n") == 1
+        return json.loads(done.stdout)
+
+    def state(self, run: str = "r1") -> Any:
+        return self.json("state", self.run_dir(run))
+
+    def follow(self, out: int = 0, err: int = 0, *options: str, run: str = "r1") -> list[tuple[dict[str, Any], bytes]]:
+        done = self.script("job.sh", "follow", self.run_dir(run), str(out), str(err), *options)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return read_frames(done.stdout)
+
+    def close(self) -> None:
+        for pipe in self.pipes:
+            pipe.close()
+        for pid in processes_with(str(self.folder)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def make_board(folder: Path, shell: str) -> BoardUnderTest:
+    folder.mkdir(parents=True, exist_ok=True)
+    make_sh(folder / "bin", shell)
+    env = {
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "RKFLEET_BOARD_LOCK": str(folder / "board.lock"),
+    }
+    return BoardUnderTest(shell, folder, env, [])
+
+
+def write_tree(root: Path, files: dict[str, bytes | str]) -> Path:
+    """A small tree to be RK_SYSROOT."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return root

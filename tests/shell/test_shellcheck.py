@@ -1,0 +1,30 @@
+"""The board scripts are POSIX sh, and shellcheck has nothing to say about them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.shell.kit import SCRIPTS
+
+SHELLCHECK = shutil.which("shellcheck", path=str(Path(sys.executable).parent)) or shutil.which("shellcheck")
+
+
+@pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not installed")
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("*.sh")))
+def test_shellcheck_has_nothing_to_say(script: str) -> None:
+    assert SHELLCHECK is not None
+    options = ["-x", "-s", "sh", "-o", "check-set-e-suppressed,add-default-case"]
+    done = subprocess.run([SHELLCHECK, *options, script], cwd=SCRIPTS, capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("*.sh")))
+def test_a_script_says_at_its_top_what_it_is_for(script: str) -> None:
+    lines = (SCRIPTS / script).read_text().splitlines()
+    assert lines[0] == "#!/bin/sh"
+    assert lines[1].startswith(f"# {script} ")
