@@ -4,6 +4,9 @@ The first process in it (``firmware/init.sh``) builds the root and then reads a 
 board process holds. When that end closes, for whatever reason, the process ends, and the kernel kills everything
 in the board's pid namespace: that is the power switch, and nothing can be left behind.
 
+There are two layers. In the outer one ``firmware/host.sh`` shows the host's programs read-only; the inner one is
+the board's, and what it inherits is locked: the board's root can mount what it likes and can not undo that.
+
 Nobody in a board is real root. Started by an ordinary user, the board's root *is* that user; started by root, it
 is ``BOARD_ID``, an id that nothing on the host belongs to. Only that one id exists inside.
 """
@@ -36,7 +39,8 @@ _MOUNT_FLAGS = (
     (os.ST_NOATIME, "noatime"),
     (os.ST_NODIRATIME, "nodiratime"),
 )
-_INIT = Path(__file__).with_name("firmware") / "init.sh"
+_FIRMWARE = Path(__file__).with_name("firmware")
+_HOST, _INIT = _FIRMWARE / "host.sh", _FIRMWARE / "init.sh"
 # Root's own preparation: a folder below a 0700 home is out of BOARD_ID's reach until it is mounted elsewhere.
 _AS_ROOT = (
     'mount --bind "$1" "$2" && id=$3 && shift 3 &&'
@@ -156,7 +160,8 @@ def power_on(wish: PowerOn) -> Enclosure:
     offset_s = min(BOOT_TOOK_S, uptime_s) - uptime_s
     namespaces = [
         _tool("unshare"),
-        *("--user", "--map-root-user", "--mount", "--pid", "--uts", "--ipc", "--net", "--time", "--fork"),
+        *("--user", "--map-root-user", "--mount", "--propagation", "unchanged"),
+        *("--pid", "--uts", "--ipc", "--net", "--time", "--fork"),
         *("--boottime", str(offset_s)),
     ]
     folder = wish.folder.resolve()
@@ -167,7 +172,10 @@ def power_on(wish: PowerOn) -> Enclosure:
         outer = [_tool("unshare"), "--mount", "--propagation", "private", "sh", "-c", _AS_ROOT, "sh"]
         prefix = [*outer, str(folder), inside, str(BOARD_ID)]
         folder = Path(inside)
-    arguments = [str(folder), wish.name, _usr_options(), wish.home_size]
+    # Two layers: the inner one is the board's, and can not undo what the outer one has mounted.
+    host = [_tool("unshare"), "--user", "--map-root-user", "--mount", "sh", "-c", _HOST.read_text(), "sh"]
+    prefix += [*host, str(folder), _usr_options()]
+    arguments = [str(folder), wish.name, wish.home_size]
     process = subprocess.Popen(
         [*prefix, *namespaces, "sh", "-s", "--", *arguments],
         stdin=subprocess.PIPE,
@@ -186,6 +194,7 @@ def power_on(wish: PowerOn) -> Enclosure:
         if answer != "ready":
             with contextlib.suppress(OSError):
                 process.stdin.close()
+            process.stdin = None  # or communicate() would want to flush it
             _, complaint = process.communicate(timeout=POWER_OFF_S)
             raise CanNotIsolate(_advice(complaint.decode(errors="replace").strip()))
         children = child_pids(process.pid)

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from virtual.artifacts import artifact_bytes, artifact_name
+from virtual.isolation import BOARD_ID
 
 LIMIT_S = 30
 ROOT = Path(__file__).resolve().parents[2]
@@ -226,17 +227,17 @@ def test_a_detached_job_outlives_its_session(board: Board) -> None:
 
 
 def test_root_on_a_board_is_not_root_of_this_machine(board: Board) -> None:
-    assert board.say("id -u") == "0\n"
-    inner, outer, count = board.say("cat /proc/self/uid_map").split()
-    assert (inner, count) == ("0", "1")
-    assert outer != "0"
+    assert board.say("id -u; touch /root/mine") == "0\n"
+    owner = (board.state / board.name / "root/root/mine").stat().st_uid
+    assert owner == (os.geteuid() or BOARD_ID) != 0
 
 
 @pytest.mark.parametrize(
     "attempt",
     [
         "touch /usr/x",
-        "mount -o remount,rw,bind /usr && touch /usr/bin/x",
+        "mount -o remount,rw,bind /usr",
+        "umount -l /usr",
         "rm -f /bin/true",
         "echo 1 >/proc/sysrq-trigger",
     ],
@@ -244,12 +245,6 @@ def test_root_on_a_board_is_not_root_of_this_machine(board: Board) -> None:
 def test_the_hosts_programs_and_kernel_can_not_be_changed(board: Board, attempt: str) -> None:
     assert board.ssh(attempt).returncode != 0
     assert board.ssh("true").returncode == 0
-
-
-def test_the_hosts_programs_are_mounted_read_only_whoever_owns_them(board: Board) -> None:
-    mounts = [line.split() for line in board.say("cat /proc/mounts").splitlines()]
-    (options,) = [words[3].split(",") for words in mounts if words[1] == "/usr"]
-    assert "ro" in options
 
 
 def test_the_hosts_files_and_processes_are_not_to_be_seen(board: Board) -> None:

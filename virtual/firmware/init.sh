@@ -1,34 +1,17 @@
 # init.sh - first process of a virtual board; read by `sh -s` as root of fresh user, mount, pid, uts, ipc, net
-# and time namespaces. Arguments: the board's folder, its name, mount options for /usr, size of a tmpfs for the
-# home or "disk". Builds the root, moves into it, says "ready", and then lives as long as its standard input.
+# and time namespaces, after host.sh. Arguments: the board's folder, its name, size of a tmpfs for the home or
+# "disk". Builds the root, moves into it, says "ready", and then lives as long as its standard input.
 # No main(): the shell has to have read all of it from a pipe before `exec` gives that pipe away.
 set -eu
-base=$1 name=$2 usr_options=$3 home_size=$4
+base=$1 name=$2 home_size=$3
 umask 022
 root=$base/root
 cd "$root"
-mkdir -p usr proc sys dev etc etc/alternatives run tmp home root opt var/tmp var/log mnt media srv .old
+mkdir -p proc sys dev etc run tmp home root opt var/tmp var/log mnt media srv .old
 mount --rbind "$root" "$root"
 cd "$root"
 
-# The host's programs, read-only. A merged /bin is a symlink to copy; an old-style one is a folder to show.
-mount --rbind /usr usr
-mount -o "remount,bind,ro,$usr_options" usr
-for dir in bin sbin lib lib32 lib64 libx32 nix gnu; do
-    if [ -L "/$dir" ]; then
-        [ -L "$dir" ] || ln -s "$(readlink "/$dir")" "$dir"
-    elif [ -d "/$dir" ]; then
-        mkdir -p "$dir"
-        mount --rbind "/$dir" "$dir"
-    fi
-done
-[ ! -d /etc/alternatives ] || mount --bind /etc/alternatives etc/alternatives
-if [ -e /etc/ld.so.cache ]; then
-    [ -e etc/ld.so.cache ] || : >etc/ld.so.cache
-    mount --bind /etc/ld.so.cache etc/ld.so.cache
-fi
 [ ! -d usr/local ] || mount --bind "$base/usr-local" usr/local
-
 mount -t proc -o nosuid,nodev,noexec proc proc
 for file in meminfo loadavg version cpuinfo cmdline sys/kernel/osrelease sys/kernel/version sys/kernel/random/boot_id; do
     [ ! -e "proc/$file" ] || mount --bind "$base/proc/$file" "proc/$file"
