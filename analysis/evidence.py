@@ -162,7 +162,10 @@ class RunFiles:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def vmhwm_bytes(self) -> int | None:
-        """The highest VmHWM in ``telemetry.csv``; its columns are known by their header."""
+        """The highest VmHWM in ``telemetry.csv``; its columns are known by their header.
+
+        One sample alone is of the moment before the model was loaded, so it is none.
+        """
         data = self.read("telemetry.csv")
         if data is None:
             return None
@@ -180,7 +183,7 @@ class RunFiles:
                     seen.append(int(row[column]))
         except csv.Error:  # a field of more than 128 KiB, no sample of ours
             pass
-        return max(seen, default=None)
+        return max(seen) if len(seen) > 1 else None
 
 
 def find_runs(collected: Path) -> tuple[RunFiles, ...]:

@@ -112,7 +112,7 @@ class Campaign:
     def _interrupt(self) -> None:
         self._stop.set()
         for board in tuple(self._open.values()):
-            board.close()
+            board.abandon()
 
     def _board(self, entry: BoardEntry, runs: tuple[PlannedRun, ...]) -> FleetError | None:
         """One board's list; returns the error that ended it early."""

@@ -64,7 +64,7 @@ def attach(
 
     def leave() -> None:
         for board in opened:
-            board.close()
+            board.abandon()
 
     return on_each(boards, one, interrupted=leave)
 

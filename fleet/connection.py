@@ -140,6 +140,10 @@ class Board:
         """End the connection; the next call would make a new one."""
         self._links.retire()
 
+    def abandon(self) -> None:
+        """End the connection now and for good, under the calls of other threads; what they started there goes on."""
+        self._links.give_up()
+
     def __enter__(self) -> Board:
         return self
 

@@ -17,6 +17,7 @@ from fleet.connection import Board
 from fleet.deadline import Deadline
 from fleet.errors import BoardError
 from fleet.scripts import SOURCE
+from fleet.text import tail
 
 Facts = dict[str, Any]
 
@@ -46,9 +47,9 @@ def read_facts(board: Board, deadline: Deadline, *, disks: Sequence[str] = (), l
         if not isinstance(facts, dict):
             raise ValueError("not an object")
     except (ValueError, RecursionError) as error:
-        said = (answer.stderr or answer.stdout).decode(errors="replace").strip()[:200]
+        said = tail(answer.stderr or answer.stdout, 200)
         raise BoardError(
-            f"the answer is no JSON object ({error}): {said!r}", board=board.name, doing="read the facts"
+            f"the answer is no JSON object ({error}): {said}", board=board.name, doing="read the facts"
         ) from None
     epoch_s = facts.get("epoch_s")
     if isinstance(epoch_s, int | float):

@@ -27,6 +27,7 @@ from fleet.evidence import FILES, LOGS, RunFolder
 from fleet.frames import FrameError, read_frames
 from fleet.run import RunSpec
 from fleet.scripts import Store
+from fleet.text import tail
 from fleet.verdict import Outcome, Phase, RunState, state_from_json
 
 BUSY = 75  # EX_TEMPFAIL: another run holds the board
@@ -70,7 +71,7 @@ def submit(board: Board, store: Store, spec: RunSpec, program: Sequence[str], de
                 hint=f"invoke attach --board {board.name}   or: invoke cancel --board {board.name}",
             )
         if done.exit_code != 0 or not isinstance(answer.get("started"), bool):
-            said = done.stderr.decode(errors="replace").strip()
+            said = tail(done.stderr)
             what = said or f"job.sh ended with {done.exit_code} and said nothing"
             hint = f"free some space on {board.name}" if done.exit_code == CANTCREAT else ""
             raise BoardError(what, board=board.name, doing=doing, hint=hint)

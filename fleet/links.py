@@ -23,6 +23,7 @@ from fleet.ssh_errors import not_reached
 from fleet.watchdog import WATCHDOG, later
 
 CONNECT = "connect"
+_NO_ROOM = (2, 4)  # "connect failed" is what OpenSSH says beyond MaxSessions; a resource shortage
 
 
 class Link:
@@ -48,6 +49,7 @@ class Links:
         self._connecting = threading.Lock()  # held while one thread connects for all
         self._lock = threading.Lock()  # held for a moment, around _link and its count
         self._link: Link | None = None
+        self._given_up = False
 
     def connection(self) -> SafeConnection:
         """A connection that is not made yet: who, where and how, with ~/.ssh/config looked up."""
@@ -90,16 +92,34 @@ class Links:
         if unused:
             link.connection.close()
 
+    def give_up(self) -> None:
+        """End the connection under whatever calls wait on it, and make no other; all calls fail from now on."""
+        with self._lock:
+            self._given_up = True
+            link = self._link
+        self.retire()
+        if link is not None:
+            link.connection.cut()
+
     def _session(self, link: Link, deadline: Deadline) -> Channel:
         """A channel on the link; EOFError when the connection turned out to be dead."""
         until = deadline.cap(self._open_s)
+        while True:
+            try:
+                return self._ask(link, until)
+            except ChannelException as error:  # alive, and it has an opinion
+                if error.code not in _NO_ROOM or until.expired:
+                    raise self._told(error, link.connection) from error
+                _pause(min(defaults.ROOM_PAUSE_S, until.left_s))
+
+    def _ask(self, link: Link, until: Deadline) -> Channel:
         transport = link.connection.transport
         with WATCHDOG.limit(later(until, 0.5), link.connection.cut) as watch:
             try:
                 channel: Channel = transport.open_session(timeout=until.left_s)
                 return channel
-            except ChannelException as error:
-                raise self._told(error, link.connection) from error  # alive: it has an opinion
+            except ChannelException:
+                raise
             except Exception as error:  # the reader thread's own, whatever the server sent
                 self.retire(link)
                 if watch.fired or until.expired or "Timeout" in str(error):
@@ -118,10 +138,17 @@ class Links:
                     link.users += 1
                     return link, False
             self.retire()
+            if self._given_up:
+                raise Unreachable("given up", board=self._endpoint.name, doing=CONNECT)
             link = Link(self._connect(until))
             link.users = 1
             with self._lock:
                 self._link = link
+                given_up = self._given_up
+            if given_up:
+                self.leave(link)
+                self.retire(link)
+                raise Unreachable("given up", board=self._endpoint.name, doing=CONNECT)
             return link, True
         finally:
             self._connecting.release()
@@ -142,7 +169,7 @@ class Links:
                 problem = TimeoutError()
             if attempt == defaults.CONNECT_TRIES or not _hung_up(problem):
                 raise self._told(problem, failed) from problem
-            threading.Event().wait(min(pause_s * (1 + random.random()), until.left_s))
+            _pause(min(pause_s * (1 + random.random()), until.left_s))
             pause_s *= 2
         raise AssertionError("the last attempt returns or raises")
 
@@ -156,6 +183,10 @@ class Links:
                 said = f"{at.gateway.where} does not get through to {at.where}: {problem.text}"
                 return Unreachable(said, board=self._endpoint.name, doing=CONNECT, hint=hint)
         return not_reached(problem, board=self._endpoint.name, doing=CONNECT, where=where, hint=hint)
+
+
+def _pause(seconds: float) -> None:
+    threading.Event().wait(seconds)
 
 
 def _hung_up(problem: Exception) -> bool:

@@ -23,6 +23,7 @@ from fleet.connection import Board
 from fleet.deadline import Deadline
 from fleet.errors import BoardError, ConfigError, ConnectionDropped, DeadlinePassed, NoSpace
 from fleet.scripts import Store
+from fleet.text import tail
 
 BLOCK_BYTES = 2**20
 
@@ -127,7 +128,7 @@ def _send(
                 child.kill()
                 child.wait()
         said.seek(0)
-        message = said.read(4096).decode(errors="replace").strip()
+        message = tail(said.read(4096))
     if exit_code != 0:
         raise _refusal(board, exit_code, message, size_bytes, target, doing)
 

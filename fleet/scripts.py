@@ -18,6 +18,7 @@ from fleet import defaults
 from fleet.connection import Board
 from fleet.deadline import Deadline
 from fleet.errors import BoardError
+from fleet.text import tail
 
 SOURCE = Path(__file__).parent.parent / "board_scripts"
 
@@ -27,8 +28,8 @@ _LOOK = (
     " && echo there"
 )
 _UNPACK = (
-    'cd -- "$1/scripts" && mkdir -p -- "$2.$$" && tar -xf - -C "$2.$$" && { mv -T -- "$2.$$" "$2" 2>/dev/null'
-    ' || rm -rf -- "$2.$$"; } && [ -e "$2/job.sh" ]'
+    'cd -- "$1/scripts" && mkdir -p -- "$2.$$" && { tar -xf - -C "$2.$$" && mv -T -- "$2.$$" "$2"; } 2>&1 >/dev/null'
+    ' | head -n 1 >&2; rm -rf -- "$2.$$"; [ -e "$2/job.sh" ]'
 )
 
 
@@ -79,19 +80,27 @@ def prepare(board: Board, store: str, deadline: Deadline) -> Store:
     lines = seen.stdout.decode(errors="replace").splitlines()
     if len(lines) < 2 or not all(line.startswith("/") for line in lines[:2]):
         raise BoardError(
-            seen.stderr.decode(errors="replace").strip() or f"no folder {store!r} can be made",
+            tail(seen.stderr) or f"no folder {store!r} can be made",
             board=board.name,
             doing=doing,
             hint=f"set boards.{board.name}.paths.store in inventory.yaml to a folder that this user may write",
         )
     home, path = lines[:2]
     if lines[2:] != ["there"]:
-        board.run(
+        unpacked = board.run(
             ["sh", "-c", _UNPACK, "sh", path, version],
             stdin=archive,
             deadline=deadline.cap(defaults.COMMAND_S),
-            doing="push the board scripts",
+            check=False,
+            doing=doing,
         )
+        if unpacked.exit_code != 0:
+            raise BoardError(
+                f"the scripts can not be unpacked: {tail(unpacked.stderr)}",
+                board=board.name,
+                doing=doing,
+                hint=f"free some space on {board.name}, or set boards.{board.name}.paths.store to a larger disk",
+            )
     return Store(home, path, f"{path}/scripts/{version}")
 
 

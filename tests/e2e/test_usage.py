@@ -16,7 +16,7 @@ BENCH = ["bench", "--repeats", "1"]
         ([*BENCH, "--model", "qwen3-0.6"], ["qwen3-0.6", "qwen3-0.6b"]),
         ([*BENCH, "--cores", "4"], ["--cores", "'4'"]),
         ([*BENCH, "--cores", "1;touch pwned"], ["--cores"]),
-        ([*BENCH, "--repeats", "many"], ["--repeats", "'many'"]),
+        (["bench", "--repeats", "many"], ["--repeats", "'many'"]),
         ([*BENCH, "--prompts", "none.txt"], ["none.txt"]),
         ([*BENCH, "--format", "pdf"], ["pdf", "table"]),
         (["cancel"], ["--board"]),

@@ -322,6 +322,7 @@ def test_the_driver_of_a_run_without_banner_is_the_boards_own(tmp_path: Path) ->
         (b"vmhwm_bytes\n-5\n1e9\nnan\n12345678901234567890123\n\xd9\xa3\n", None),
         (b"vmhwm_bytes\n7", None),
         (b"uptime_s,vmhwm_bytes\n1\n2,300\n\n3,200\n", 300),
+        (b"uptime_s,vmhwm_bytes\n2,300\n", None),
     ],
 )
 def test_vmhwm_is_the_highest_whole_sample(tmp_path: Path, telemetry: bytes | None, expected: int | None) -> None:
