@@ -121,6 +121,8 @@ class Links:
             except ChannelException:
                 raise
             except Exception as error:  # the reader thread's own, whatever the server sent
+                if transport.is_active() and str(error) == "Unable to open channel.":
+                    raise ChannelException(_NO_ROOM[0], "no room") from error  # another thread was told why
                 self.retire(link)
                 if watch.fired or until.expired or "Timeout" in str(error):
                     raise self._told(TimeoutError(), link.connection) from error

@@ -69,7 +69,7 @@ class SafeTransport(Transport):
         self.get_security_options().ciphers = CIPHERS
 
     def run(self) -> None:
-        """The reader thread; its last act closes the socket, and when that is a channel of a dead jump host it raises."""
+        """The reader thread. Last it closes the socket; a channel through a dead jump host raises then."""
         with contextlib.suppress(EOFError, OSError, SSHException):
             super().run()
 

@@ -59,9 +59,9 @@ def own_server(tmp_path: Path, key_folder: Path) -> Iterator[Sshd]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def board(server: Sshd) -> Iterator[Board]:
-    """A board behind the shared server."""
+    """A board behind the shared server, one connection for all tests that do not break it."""
     with Board(server.endpoint(), server.known()) as board:
         yield board
 

@@ -138,6 +138,7 @@ def start(folder: Path, *, user: str | None = None, keys: Path | None = None, ex
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\n{_who_may_log_in(authorized)}"
         "PidFile none\nStrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
         "PermitRootLogin prohibit-password\nUsePAM no\nPrintMotd no\nLogLevel VERBOSE\nMaxStartups 100\n"
+        "SetEnv SHLVL=5\n"  # bash takes it for a nested shell and leaves the person's slow ~/.bashrc alone
         f"AllowTcpForwarding yes\nSubsystem sftp internal-sftp\n{extra}"
     )
     if os.getuid() == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -306,9 +307,45 @@ def test_many_threads_share_one_board(wire: FaultProxy, wired: Board) -> None:
     def call(number: int) -> bytes:
         return wired.run(["echo", str(number)], deadline=Deadline.after(60)).stdout
 
-    with ThreadPoolExecutor(12) as pool:
-        assert list(pool.map(call, range(36))) == [b"%d\n" % number for number in range(36)]
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(call, range(64))) == [b"%d\n" % number for number in range(64)]
     assert wire.connections == 1
+
+
+def test_a_board_with_no_room_for_a_channel_is_asked_again(tmp_path: Path, key_folder: Path, soon: Deadline) -> None:
+    with (
+        sshd.running(tmp_path, keys=key_folder, extra="MaxSessions 1\n") as server,
+        Board(server.endpoint(), server.known(), open_s=3) as board,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        done = pool.map(lambda _: board.run(["sleep", "0.2"], deadline=soon).exit_code, range(4))
+        assert list(done) == [0, 0, 0, 0]
+        output = board.stream(["sh", "-c", "echo on; sleep 30"], idle_s=30, deadline=soon)
+        next(output)
+        with pytest.raises(Unreachable, match="refuses another channel"):
+            board.run(["true"], deadline=Deadline.after(1))
+        output.close()  # type: ignore[attr-defined]
+
+
+def test_nothing_is_printed_about_what_is_raised(server: Sshd) -> None:
+    script = (
+        "from pathlib import Path\n"
+        "from fleet.connection import Board, Endpoint\nfrom fleet.deadline import Deadline\n"
+        "from fleet.errors import Unreachable\nfrom fleet.host_keys import HostKeys\n"
+        "try:\n"
+        f"    Board(Endpoint('b', '127.0.0.1', {server.port}, 'root', Path('/none')), HostKeys.load(Path('/none')))"
+        ".run(['true'], deadline=Deadline.after(9))\n"
+        "except Unreachable:\n    pass\n"
+        "import socket, threading\n"
+        "with socket.create_server(('127.0.0.1', 0)) as s:\n"
+        "    threading.Thread(target=lambda: [s.accept()[0].close() for _ in range(3)], daemon=True).start()\n"
+        "    try:\n"
+        "        Board(Endpoint('b', '127.0.0.1', s.getsockname()[1], 'root'), HostKeys.load(Path('/none')))"
+        ".run(['true'], deadline=Deadline.after(9))\n"
+        "    except Unreachable as e:\n        print('told')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("told\n", "")
 
 
 def test_one_late_call_does_not_end_the_others_on_the_connection(wired: Board, wire: FaultProxy) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from fleet.connection import Board
 from fleet.deadline import Deadline
+from fleet.defaults import MAX_CHANNELS
 from fleet.endpoint import Endpoint
 from fleet.errors import ConnectionDropped, DeadlinePassed, Unreachable
 from fleet.host_keys import HostKeys
@@ -48,8 +49,8 @@ def first_number(data: bytes) -> int:
 
 def test_a_server_frozen_before_the_connection_is_unreachable_in_time(own_server: Sshd) -> None:
     own_server.freeze()
-    with ends_within(2 + LATE_S), pytest.raises(Unreachable, match="does not answer"):
-        Board(own_server.endpoint(), own_server.known()).run(["true"], deadline=Deadline.after(2))
+    with ends_within(1 + LATE_S), pytest.raises(Unreachable, match="does not answer"):
+        Board(own_server.endpoint(), own_server.known()).run(["true"], deadline=Deadline.after(1))
 
 
 def test_connecting_has_a_limit_of_its_own_however_late_the_deadline(own_server: Sshd) -> None:
@@ -62,8 +63,8 @@ def test_a_server_frozen_before_the_channel_opens_is_unreachable_in_time(own_ser
     with Board(own_server.endpoint(), own_server.known()) as board:
         board.run(["true"], deadline=soon)
         own_server.freeze()
-        with ends_within(2 + LATE_S), pytest.raises(Unreachable, match="does not answer"):
-            board.run(["true"], deadline=Deadline.after(2))
+        with ends_within(1 + LATE_S), pytest.raises(Unreachable, match="does not answer"):
+            board.run(["true"], deadline=Deadline.after(1))
         with ends_within(1 + LATE_S), pytest.raises(Unreachable):
             Board(own_server.endpoint(), own_server.known(), connect_s=1, open_s=1).run(
                 ["true"], deadline=Deadline.after(3600)
@@ -72,10 +73,10 @@ def test_a_server_frozen_before_the_channel_opens_is_unreachable_in_time(own_ser
 
 def test_a_server_frozen_in_mid_command_is_late_in_time_and_nothing_is_proven(own_server: Sshd, soon: Deadline) -> None:
     with Board(own_server.endpoint(), own_server.known()) as board:
-        output = board.stream(["sh", "-c", "echo $$; exec sleep 60"], idle_s=30, deadline=Deadline.after(2))
+        output = board.stream(["sh", "-c", "echo $$; exec sleep 60"], idle_s=30, deadline=Deadline.after(1))
         next(output)
         own_server.freeze()
-        with ends_within(2 + LATE_S), pytest.raises(DeadlinePassed) as caught:
+        with ends_within(1 + LATE_S), pytest.raises(DeadlinePassed) as caught:
             list(output)
         assert caught.value.proven_dead is False
         own_server.thaw()
@@ -102,14 +103,14 @@ def test_a_frozen_server_that_does_not_take_our_input_either_is_late_in_time(own
         wire.freeze()
         with ends_within(3 + LATE_S):
             with pytest.raises((Unreachable, DeadlinePassed)):
-                board.run(["true"], deadline=Deadline.after(2))
+                board.run(["true"], deadline=Deadline.after(1))
             caller.join()
         assert isinstance(failures[0], Unreachable | DeadlinePassed)
 
 
 def test_a_board_without_power_is_unreachable_in_time(server: Sshd) -> None:
-    with port_without_power() as port, ends_within(2 + LATE_S), pytest.raises(Unreachable, match="does not answer"):
-        Board(server.endpoint(port=port), server.known()).run(["true"], deadline=Deadline.after(2))
+    with port_without_power() as port, ends_within(1 + LATE_S), pytest.raises(Unreachable, match="does not answer"):
+        Board(server.endpoint(port=port), server.known()).run(["true"], deadline=Deadline.after(1))
 
 
 def test_tcp_itself_gives_up_on_a_board_that_lost_power(server: Sshd, soon: Deadline) -> None:
@@ -122,8 +123,8 @@ def test_tcp_itself_gives_up_on_a_board_that_lost_power(server: Sshd, soon: Dead
 
 def test_a_host_name_that_no_server_resolves_is_unreachable_in_time(tmp_path: Path) -> None:
     board = Board(Endpoint("b", "no-such-board.invalid"), HostKeys.load(tmp_path / "known_hosts"))
-    with ends_within(2 + LATE_S), pytest.raises(Unreachable):
-        board.run(["true"], deadline=Deadline.after(2))
+    with ends_within(1 + LATE_S), pytest.raises(Unreachable):
+        board.run(["true"], deadline=Deadline.after(1))
 
 
 CHILDREN = "echo $$; sleep 60 & echo $!; (sleep 60 | sleep 60) & sleep 60"
@@ -186,7 +187,7 @@ def test_a_stream_that_falls_silent_is_a_drop_long_before_the_deadline(board: Bo
 
 
 def test_a_stream_that_is_left_early_frees_its_channel(board: Board, soon: Deadline) -> None:
-    for _ in range(20):  # more than the board has channels
+    for _ in range(MAX_CHANNELS + 2):  # more than the board has channels
         output = board.stream(["yes"], idle_s=5, deadline=soon)
         next(output)
         output.close()  # type: ignore[attr-defined]
