@@ -21,14 +21,14 @@ _DRIVER = re.compile(r"rknpu driver version:\s*" + VERSION)
 _PLATFORM = re.compile(r" platform:\s*" + _SOC)
 _TOOLKIT = re.compile(r"rkllm-toolkit version:\s*(?:" + VERSION + r"|(unknown)(?=\W))")
 _MODEL = {
-    "max_context_limit": re.compile(r"max_context_limit:\s*(\d+)(?=[^\w.])"),
-    "npu_core_num": re.compile(r"npu_core_num:\s*(\d+)(?=[^\w.])"),
+    "max_context_limit": re.compile(r"max_context_limit:\s*(\d{1,15})(?=[^\w.])"),
+    "npu_core_num": re.compile(r"npu_core_num:\s*(\d{1,15})(?=[^\w.])"),
     "target_platform": re.compile(r"target_platform:\s*" + _SOC),
     # W8A8, W4A16_G128; a closing quote mark `_` is not of it.
     "model_dtype": re.compile(r"model_dtype:\s*([A-Za-z0-9]+(?:_[A-Za-z0-9]+)*)(?=_*[^\w])"),
 }
-_CPUS = re.compile(r"Enabled cpus:\s*\[([\d,\s]*)\]")
-_CPUS_NUM = re.compile(r"Enabled cpus num:\s*(\d+)(?=[^\w.])")
+_CPUS = re.compile(r"Enabled cpus:\s*\[\s*((?:\d{1,4}(?:,\s*\d{1,4})*)?)\s*\]")
+_CPUS_NUM = re.compile(r"Enabled cpus num:\s*(\d{1,15})(?=[^\w.])")
 _LIBRKNNRT = re.compile(r"librknnrt version:\s*" + VERSION)
 _RKNN_DRIVER = re.compile(r"RKNN Driver Information, version:\s*" + VERSION)
 _KERNEL_DRIVER = re.compile(r"Initialized rknpu\s+" + VERSION + r"|RKNPU driver:\s*v" + VERSION)
@@ -63,7 +63,7 @@ class Banner:
     def _first(self, name: str, found: re.Match[str] | None) -> None:
         if found is not None and name not in self.values:
             text = found[found.lastindex or 0]
-            self.values[name] = int(text) if text.isdigit() else text
+            self.values[name] = int(text) if text.isdecimal() else text
 
     def read_runtime(self, line: Line) -> None:
         found = _RUNTIME.search(line.text)

@@ -73,9 +73,11 @@ class Index:
                 start = low.rfind(b"\n", 0, at) + 1
                 end = low.find(b"\n", at) + 1 or len(low)
                 found.append((start, held))
-            held.append(names[number])
-            if hidden[number]:
-                held += [name for name in hidden[number] if low.find(name.encode(), start, end) >= 0]
+            if names[number] not in held:
+                held.append(names[number])
+                for name in hidden[number]:
+                    if name not in held and low.find(name.encode(), start, end) >= 0:
+                        held.append(name)
         return found if low.isascii() else self._with_foreign(low, found)
 
     def _with_foreign(self, low: bytes, found: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
@@ -84,7 +86,8 @@ class Index:
             at = low.find(cue)
             while at >= 0:
                 more.setdefault(low.rfind(b"\n", 0, at) + 1, []).append(name)
-                at = low.find(cue, at + len(cue))
+                end = low.find(b"\n", at)
+                at = low.find(cue, end) if end >= 0 else -1
         if not more:
             return found
         for start, held in found:

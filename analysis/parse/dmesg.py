@@ -10,7 +10,7 @@ from analysis.parse.scene import Scene
 
 _RKNPU = re.compile(r"Initialized (?:rknpu|RKNPU driver: v?)\s*\d+\.\d+\.\d+\w*(?: for)? (\d{8})(?=\D)")
 _ROCKET = re.compile(r"\[drm\] Initialized rocket ")
-_ROCKET_CORE = re.compile(r"\brocket .*Rockchip NPU core (\d+) version")
+_ROCKET_CORE = re.compile(r"\brocket .*Rockchip NPU core (\d{1,3}) version")
 _IOMMU = re.compile(r"\bRKNPU\b.*\b(?:iommu is (enabled|disabled)|(using non-iommu mode))")
 _UNAME = re.compile(r"\bLinux \S+ (\d+\.\d+[\w.+~-]*)(?= )")
 

@@ -10,19 +10,20 @@ import itertools
 import re
 
 from analysis.parse.failures import FailureClass, Sign, by_exit_code, settle, signs_by_cue
-from analysis.parse.lines import Line
+from analysis.parse.lines import Line, whole
 from analysis.parse.scene import Scene, spoken
 from analysis.parse.table import Table
 
 _SIGNS = signs_by_cue()
-_ERRNO = re.compile(r"\berrno: (\d+)(?=\D)")
-_EXIT_CODE = re.compile(r"(?:\b(\w+)\s+)?\b(?:exit code|rc)\s*=\s*(\d+)(?=\D)")
+_ERRNO = re.compile(r"\berrno: (\d{1,9})(?=\D)")
+_EXIT_CODE = re.compile(r"(?:\b(\w+)\s+)?\b(?:exit code|rc)\s*=\s*(\d{1,9})(?=\D)")
 # Other members of a pipeline, whose codes say nothing about the demo.
 _NOT_THE_DEMO = frozenset(
     {"input", "filter", "tee", "grep", "printf", "echo", "awk", "sed", "cat", "stdin", "reader", "writer", "ssh"}
 )
 _ALLOCATION = frozenset({"npu_malloc", "fd_limit"})
 _FD_LIMIT_ERRNO = 24
+_TRIES = 8  # places on one line; noise may hold a cue thousands of times
 _WARNINGS = (
     ("driver_too_old", "rknpu driver version is too low"),
     ("vision_core_mask_rejected", "unavailable core mask"),
@@ -78,8 +79,12 @@ class Findings:
         if not self.scene.is_own_line(line):
             return
         column = low.find(one.cue)
-        while column >= 0 and not (one.pattern.match(low, column) and (not one.at_start or column == len(line.prefix))):
+        for _ in range(_TRIES):
+            if column < 0 or (one.pattern.match(low, column) and (not one.at_start or column == len(line.prefix))):
+                break
             column = low.find(one.cue, column + 1)
+        else:
+            return
         if column < 0:
             return
         self._note(failure.name, (number, column))
@@ -87,8 +92,9 @@ class Findings:
             self.firm.add(failure.name)
         for name, pattern in failure.details.items():
             if detail := re.search(pattern, line.text, re.IGNORECASE):
-                value: int | str = int(detail[1]) if detail[1].isdigit() else detail[1]
-                self.details.setdefault(failure.name, {}).setdefault(name, value)
+                value = whole(detail[1]) if detail[1].isdecimal() else detail[1]
+                if value is not None:
+                    self.details.setdefault(failure.name, {}).setdefault(name, value)
 
     def _read_in_answer(self, line: Line, failure: FailureClass, one: Sign) -> None:
         """Within an answer: the first words of the runtime behind `robot:`, a dying process's, and what is glued."""

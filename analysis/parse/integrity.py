@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from analysis.parse.records import ParsedLog, Turn
+from analysis.parse.records import ParsedLog, Stage, Turn
 
 PREFILL_TOKENS_TO_JUDGE = 10  # below that a prefill may well be slower, per token, than generating
 RATE_RELATIVE, RATE_ABSOLUTE = 0.01, 0.01  # both numbers are printed with two decimals
@@ -52,9 +52,29 @@ class Check:
 
 def refuted_by_itself(log: ParsedLog) -> ParsedLog:
     """The log, tainted where its rows are refuted by the same file."""
-    if log.turns and any(not check.ok for check in checks_of_log(log)):
+    if log.turns and (
+        not LOST_JOBS.isdisjoint((log.failure, *log.also))
+        or any(_is_prefill_slow(turn) or not all(map(_rate_agrees, turn.stages)) for turn in log.turns)
+    ):
         return replace(log, tainted=True)
     return log
+
+
+def _is_prefill_slow(turn: Turn) -> bool:
+    prefill, generate = turn.prefill, turn.generate
+    if prefill.tokens <= PREFILL_TOKENS_TO_JUDGE or prefill.tps is None or generate.tps is None:
+        return False
+    return prefill.tps < generate.tps
+
+
+def _rate(stage: Stage) -> float:
+    return 1000.0 * stage.tokens / stage.total_ms
+
+
+def _rate_agrees(stage: Stage) -> bool:
+    if stage.tps is None or stage.total_ms <= 0:
+        return True
+    return abs(stage.tps - _rate(stage)) <= RATE_RELATIVE * stage.tps + RATE_ABSOLUTE
 
 
 def checks_of_log(log: ParsedLog, classes: frozenset[str] | None = None) -> Iterator[Check]:
@@ -73,17 +93,16 @@ def _checks_of_turn(turn: Turn) -> Iterator[Check]:
             "prefill_faster_than_generate",
             f"prefill of {prefill.tokens} tokens at {prefill.tps} tok/s",
             f"more than generate's {generate.tps} tok/s",
-            prefill.tps >= generate.tps,
+            not _is_prefill_slow(turn),
         )
     for name, stage in (("prefill", prefill), ("generate", generate)):
         if stage.tps is None or stage.total_ms <= 0:
             continue
-        rate = 1000.0 * stage.tokens / stage.total_ms
         yield Check(
             f"{name}_rate_agrees",
             f"{stage.tps} tok/s",
-            f"{rate:.2f} tok/s from {stage.tokens} tokens in {stage.total_ms} ms",
-            abs(stage.tps - rate) <= RATE_RELATIVE * stage.tps + RATE_ABSOLUTE,
+            f"{_rate(stage):.2f} tok/s from {stage.tokens} tokens in {stage.total_ms} ms",
+            _rate_agrees(stage),
         )
 
 

@@ -15,8 +15,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 BLOCK_BYTES = 1 << 16  # a larger buffer costs more in page faults than most logs take to read
-LINE_LIMIT_BYTES = 1 << 18  # an answer of 4096 tokens in one line is about 20 kB
-LINE_KEEP_BYTES = 1 << 14  # of each end of a line that is longer than that
+LINE_LIMIT_BYTES = 1 << 15  # an answer of 4096 tokens in one line is about 20 kB
+LINE_KEEP_BYTES = 1 << 13  # of each end of a longer line
+_MOST_DIGITS = 15
 GAP = "\ufffd".encode()
 
 # CSI (colours, cursor), OSC (window titles of shell prompts) and the two-character escapes.
@@ -41,6 +42,16 @@ _QUOTES = re.compile(r"[ >_]+")
 # The runtime's mark, on a console and as logcat writes it (`I rkllm   :` or `I/rkllm ( 300):`).
 MARK = r"I[ /]rkllm\s*(?:\(\s*\d+\)\s*)?:"
 _RUNTIME_START = re.compile(r"\s*[IWE][ /](?:rkllm|RKNN)\s*(?:\(\s*\d+\)\s*)?:")
+
+
+# Numbers of more digits than anything that is printed here are noise, and too long ones break int() and float().
+WHOLE = r"(\d{1,15})(?![\d.])"
+DECIMAL = r"(\d{1,15}(?:\.\d{1,9})?)(?![\d.])"
+
+
+def whole(text: str) -> int | None:
+    """A whole number, unless it is no number or absurdly long."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 class Line:
@@ -99,10 +110,16 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
         if cut:
             yield clean(rest[:cut])
             rest = rest[cut:]
-        if len(rest) > LINE_LIMIT_BYTES:
-            rest = rest[:LINE_KEEP_BYTES] + GAP + rest[-LINE_KEEP_BYTES:]
+        rest = shorten(rest)
     if rest:
         yield clean(rest)
+
+
+def shorten(line: bytes) -> bytes:
+    """The two ends of a line that is too long to be one of a log; no pattern reaches over the gap."""
+    if len(line) <= LINE_LIMIT_BYTES:
+        return line
+    return line[:LINE_KEEP_BYTES] + GAP + line[-LINE_KEEP_BYTES:]
 
 
 def pieces(data: bytes) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from analysis.parse.cues import Cue, Index
 from analysis.parse.dmesg import Kernel
 from analysis.parse.finding import Findings
 from analysis.parse.integrity import refuted_by_itself
-from analysis.parse.lines import Line, blocks
+from analysis.parse.lines import Line, blocks, shorten
 from analysis.parse.records import ParsedLog
 from analysis.parse.scene import Scene
 from analysis.parse.sysfs import Sysfs
@@ -119,7 +119,7 @@ class Reader:
     def _line(self, block: bytes, start: int, end: int) -> Line:
         self.scene.line_start = start
         self.scene.line_number += 1
-        return Line(block[start:end].decode("utf-8", "replace"))
+        return Line(shorten(block[start:end]).decode("utf-8", "replace"))
 
     def _give_line(self, block: bytes, start: int) -> int:
         """Hand one line without cues to those who asked for it; gives its end."""

@@ -60,6 +60,10 @@ class Turn:
     generate: Stage
     memory: Memory | None = None
 
+    @property
+    def stages(self) -> tuple[Stage, Stage]:
+        return (self.prefill, self.generate)
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "prefill": self.prefill.as_dict(),

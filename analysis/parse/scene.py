@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from analysis.parse.lines import MARK, Line
+from analysis.parse.lines import MARK, Line, shorten
 
 # The official demo on a tty and in a pipe (`user: robot: `), behind a glued error line, and Qengineering's.
 _ANSWER = re.compile(r"(?:^|run failed)(?P<user>user:\s*)?(?:(?P<robot>robot:)|answer:)\s?", re.IGNORECASE)
@@ -40,7 +40,8 @@ class Scene:
         start = self.line_start
         if start == 0:
             return self._line_before_block
-        return self.block[self.block.rfind(b"\n", 0, start - 1) + 1 : start].decode("utf-8", "replace")
+        before = self.block[self.block.rfind(b"\n", 0, start - 1) + 1 : start]
+        return shorten(before).decode("utf-8", "replace")
 
     def end_block(self) -> None:
         """The block is read; its last line is the next one's neighbour."""

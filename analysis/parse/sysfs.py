@@ -10,23 +10,23 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from analysis.parse.lines import Line
+from analysis.parse.lines import Line, whole
 from analysis.parse.scene import Scene
 
-_LISTING = re.compile(r"(?:^|[\s*])([\w.-]+): ([\w-]+) / (\d+) MHz \(([\w ]+?) / ([\d ]+?)\)")
+_LISTING = re.compile(r"(?:^|[\s*])([\w.-]+): ([\w-]+) / (\d{1,9}) MHz \(([\w ]+?) / ([\d ]+?)\)")
 _POLICY = re.compile(r"cpufreq-(policy\d+)\Z")
 _NPU = re.compile(r"(?:[0-9a-f]{8}\.)?npu\Z")
 _GPU = re.compile(r"(?:[0-9a-f]{8}\.)?gpu\Z")
 _SYSFS_FILE = re.compile(
     r"/sys/class/devfreq/([\w.-]+)/(governor|cur_freq|available_frequencies|available_governors):\s*(\S.*)"
 )
-_CPU_FILE = re.compile(r"/cpufreq/(policy\d+)/(?:cpuinfo_max_freq|scaling_max_freq):\s*(\d+)(?=\D)")
+_CPU_FILE = re.compile(r"/cpufreq/(policy\d+)/(?:cpuinfo_max_freq|scaling_max_freq):\s*(\d{1,15})(?=\D)")
 _NPU_LOAD = re.compile(r"NPU load:\s*(.*)")
-_CORE_LOAD = re.compile(r"(?:Core\d+:)?\s*(\d*)\s*%")
+_CORE_LOAD = re.compile(r"(?:Core\d+:)?\s*(\d{0,3})\s*%")
 _CHIP = re.compile(r"(\w+_thermal)-(?:virtual|\w+)-[\w-]+\s*\Z")
-_TEMPERATURE = re.compile(r"\s+temp1_(input|crit):\s*(-?\d+(?:\.\d+)?)(?=\s)")
+_TEMPERATURE = re.compile(r"\s+temp1_(input|crit):\s*(-?\d{1,9}(?:\.\d{1,9})?)(?=\s)")
 _ZONE = re.compile(r"\b(\w+)[-_]thermal:?\s+(\d{4,6})(?=\s)")
-_MEMORY = re.compile(r"(\w+(?:\(\w+\))?):\s+(\d+) kB")
+_MEMORY = re.compile(r"(\w+(?:\(\w+\))?):\s+(\d{1,15}) kB")
 _COMPATIBLE = re.compile(r"(?:DT compat|compatible)\s*:\s*(.*)", re.IGNORECASE)
 _COMPATIBLE_NAME = re.compile(r"\s*([a-z0-9-]+,[a-z0-9.-]+)\s*\Z")
 _KERNEL = re.compile(r"\bKernel:\s+(\d+\.\d+[\w.+~-]*)(?=[\s/])")
@@ -66,9 +66,9 @@ class Sysfs:
         if self.scene.in_answer or (found := _LISTING.search(line.text)) is None:
             return
         name, governor, current, governors, clocks = found.groups()
-        mhz = [int(word) for word in clocks.split()]
+        mhz = [number for word in clocks.split() if (number := whole(word)) is not None]
         if policy := _POLICY.match(name):
-            self.facts.setdefault("cpu_max_mhz", {}).setdefault(policy[1], max(mhz))
+            self.facts.setdefault("cpu_max_mhz", {}).setdefault(policy[1], max(mhz, default=int(current)))
             return
         node = self._node(name)
         if node is None or "governor" in node:
@@ -86,10 +86,11 @@ class Sysfs:
         value = found[3].strip()
         if found[2] == "governor":
             node.setdefault("governor", value)
-        elif found[2] == "cur_freq" and value.isdigit():
-            node.setdefault("cur_mhz", int(value) // _HZ_IN_MHZ)
-        elif found[2] == "available_frequencies" and value.replace(" ", "").isdigit():
-            node.setdefault("available_mhz", [int(word) // _HZ_IN_MHZ for word in value.split()])
+        elif found[2] == "cur_freq" and (clock := whole(value)) is not None:
+            node.setdefault("cur_mhz", clock // _HZ_IN_MHZ)
+        elif found[2] == "available_frequencies":
+            clocks = [clock // _HZ_IN_MHZ for word in value.split() if (clock := whole(word)) is not None]
+            node.setdefault("available_mhz", clocks)
         elif found[2] == "available_governors" and _NPU.search(found[1]):
             node.setdefault("userspace_governor", "userspace" in value.split())
 
@@ -100,7 +101,7 @@ class Sysfs:
     def read_npu_load(self, line: Line) -> None:
         if not self.scene.in_answer and (found := _NPU_LOAD.search(line.text)):
             # Some libcs print a zero of `%2.d` as blanks.
-            loads = [int(digits or 0) for digits in _CORE_LOAD.findall(found[1])]
+            loads = [whole(digits or "0") or 0 for digits in _CORE_LOAD.findall(found[1])]
             if loads:
                 self.facts.setdefault("npu_load_percent", loads)
 

@@ -16,14 +16,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis.parse.lines import MARK, Line
+from analysis.parse.lines import DECIMAL, MARK, WHOLE, Line
 from analysis.parse.records import Memory, Stage, Turn
 from analysis.parse.scene import Scene
 
-_NUMBER = r"(\d+(?:\.\d+)?)"
-_RATE = r"(-?(?:\d+(?:\.\d+)?|nan|inf))"
+_NUMBER = DECIMAL
+_RATE = r"(-?(?:\d{1,15}(?:\.\d{1,9})?|nan|inf))"
 # The blank behind the last number says that it is whole; a closing quote mark may stand there too.
-_COLUMNS = re.compile(rf"\s+{_NUMBER}\s+(\d+)\s+{_RATE}\s+{_RATE}(?=[\s_])[\s_]*\Z")
+_COLUMNS = re.compile(rf"\s+{_NUMBER}\s+{WHOLE}\s+{_RATE}\s+{_RATE}(?=[\s_])[\s_]*\Z")
 _INIT_ROW = re.compile(rf"\s+{_NUMBER}\s+/\s+/\s+/")
 _INIT_TIME = re.compile(rf"Model init time \(ms\)\s+{_NUMBER}(?=[\s_])")
 _MEMORY = re.compile(rf"Memory Usage \((GB|MB)\)(?:\s*{_NUMBER}(?=[\s_]))?")

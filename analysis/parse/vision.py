@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 
-from analysis.parse.lines import Line
+from analysis.parse.lines import DECIMAL, Line
 from analysis.parse.scene import Scene
 
-_MS = r"\s*:?\s*(\d+(?:\.\d+)?)\s*ms\b"
-_S = r"\s*(\d+(?:\.\d+)?)\s*(?:seconds|秒)"
+_MS = rf"\s*:?\s*{DECIMAL}\s*ms\b"
+_S = rf"\s*{DECIMAL}\s*(?:seconds|秒)"
 _TIMES = (  # name, factor to the field's unit, sentence; the first sentence of a name in the file wins
     ("llm_load_ms", 1.0, re.compile(r"LLM Model loaded in" + _MS)),
     ("llm_load_ms", 1000.0, re.compile(r"Language model loaded in" + _S)),
@@ -26,9 +26,9 @@ _TIMES = (  # name, factor to the field's unit, sentence; the first sentence of 
     ("image_encode_ms", 1000.0, re.compile(r"视觉编码器推理耗时[:：]" + _S)),
     ("ttft_s_script", 1.0, re.compile(r"Time to first token:" + _S)),
 )
-_CORES = re.compile(r"===\s*the core num is (\d+)\s*===")
-_TENSOR = re.compile(r"index=0\b.*?\bdims=\[(\d+)\s*[,\]]")
-_IMAGE_TOKENS = re.compile(r"n_image_tokens:\s*(\d+)(?=[^\w.])")
+_CORES = re.compile(r"===\s*the core num is (\d{1,9})\s*===")
+_TENSOR = re.compile(r"index=0\b.*?\bdims=\[(\d{1,15})\s*[,\]]")
+_IMAGE_TOKENS = re.compile(r"n_image_tokens:\s*(\d{1,15})(?=[^\w.])")
 _LINES_TO_TENSOR = 3  # another writer may get in between the heading and the first tensor
 
 

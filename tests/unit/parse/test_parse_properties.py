@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -107,3 +109,38 @@ def test_a_line_longer_than_the_limit_keeps_its_ends_apart() -> None:
     filler = b"x" * (2 * LINE_LIMIT_BYTES)
     log = parse_log(b"rkllm-runtime version: 1.2" + filler + b".3, rknpu driver version: 0.9.8, platform: RK3588\n")
     assert (log.runtime, log.driver) == (None, "0.9.8")
+
+
+DIGITS = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"I rkllm: rkllm-toolkit version: 1.2.3, npu_core_num: {DIGITS}, max_context_limit: {DIGITS}, x\n",
+        f"I rkllm: Enabled cpus: [{DIGITS}]\nI rkllm: Enabled cpus num: {DIGITS}\n",
+        f"I rkllm:  Prefill {DIGITS} 1 1.0 1.0\nI rkllm:  Generate 1.0 {DIGITS} 1.0 1.0\n",
+        f"I rkllm:  Prefill 1.0 1 {DIGITS} 1.0\nI rkllm:  Generate 1.0 1 1.0 1.0\n",
+        f"I rkllm: Model init time (ms)  {DIGITS}\nmain: LLM Model loaded in {DIGITS} ms\n",
+        f"failed to malloc npu memory, size: {DIGITS}, errno: {DIGITS}\ndemo exit code={DIGITS}\n",
+        f"Killed process {DIGITS} (\u00b2) anon-rss:{DIGITS}kB\n",
+        f"dmc: x / {DIGITS} MHz (a / {DIGITS})\nnpu: x / 1 MHz (a / {DIGITS})\n",
+        f"cpufreq-policy0: a / 1 MHz (a / {DIGITS})\n",
+        f"/sys/class/devfreq/dmc/cur_freq:{DIGITS}\n/sys/class/devfreq/dmc/available_frequencies:\u00b2 {DIGITS}\n",
+        f"MemTotal: {DIGITS} kB\nNPU load: Core0: {DIGITS}%\nnpu_thermal-virtual-0\n  temp1_input: {DIGITS}\n",
+        f"output tensors:\n index=0, dims=[{DIGITS}, 1]\nn_image_tokens: {DIGITS} \n===the core num is {DIGITS}===\n",
+    ],
+)
+def test_absurd_numbers_are_not_read(text: str) -> None:
+    answer = json.dumps(parse_log(text.encode()).as_dict(), allow_nan=False)
+    assert "9999999" not in answer
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["prompt ", "RKNPU ", "target_platform ", "Killed ", "段错误", "index=0 ", "]  ", "user: robot: ", "> _ ", "^C "],
+)
+def test_a_long_line_of_one_word_takes_no_long_time(word: str) -> None:
+    started_s = time.process_time()
+    parse_log((word * (1_000_000 // len(word))).encode())
+    assert time.process_time() - started_s < 5.0
