@@ -128,8 +128,11 @@ WORDS
 
 simulated() {                                        # sets `obj`
     obj=null
-    mark=$root/proc/device-tree/rkfleet-simulated
-    [ -e "$mark" ] || return 0
+    mark=
+    for dir in "$root/proc/device-tree" "$root/sys/firmware/devicetree/base"; do
+        [ ! -e "$dir/rkfleet-simulated" ] || mark=$dir/rkfleet-simulated
+    done
+    [ -n "$mark" ] || return 0
     obj='' prefix=simulated.
     # Present but unreadable still means simulated: a stand-in must never pass for a board.
     num_field time_scale "$mark/time-scale"
@@ -138,9 +141,11 @@ simulated() {                                        # sets `obj`
 
 board() {
     obj='' prefix=board.
-    str_field model "$root/proc/device-tree/model"
+    tree=$root/proc/device-tree                      # the kernel's link to the other name
+    [ -e "$tree/compatible" ] || tree=$root/sys/firmware/devicetree/base
+    str_field model "$tree/model"
     compatible=
-    [ ! -r "$root/proc/device-tree/compatible" ] || compatible=$(tr '\000' '\n' <"$root/proc/device-tree/compatible")
+    [ ! -r "$tree/compatible" ] || compatible=$(tr '\000' '\n' <"$tree/compatible")
     list=
     while IFS= read -r word; do
         [ -n "$word" ] || continue
@@ -152,7 +157,7 @@ LINES
     if [ -n "$list" ]; then
         obj="$obj,\"compatible\":[${list#,}]"
     else
-        no_value compatible "no $root/proc/device-tree/compatible"
+        no_value compatible "no $tree/compatible"
     fi
     obj="{${obj#,}}"
 }

@@ -3,8 +3,7 @@
 # PID leads the run's session; rss and vmhwm are those of its largest process. A field that can not be read is empty.
 # npu_load is in percent, the cores separated by a slash. Prints nothing. Exit: 0 PID is gone, 2 usage, 143 stopped.
 #
-# It runs beside a measurement, so a sample costs one fork (sleep): everything else is the shell's own `read`, and
-# the processes of the board are searched for the largest only when there is news.
+# It runs beside a measurement, so a sample costs one fork (sleep): everything else is the shell's own `read`.
 #
 # Functions that are conditions here are predicates: nothing in them is left to `set -e`.
 # shellcheck source-path=SCRIPTDIR disable=SC2310
@@ -12,7 +11,7 @@ set -eu
 LC_ALL=C; export LC_ALL
 . "${0%/*}/lib.sh"                                   # die, first_line, rk_root, TELEMETRY_HEADER
 
-RESCAN_SAMPLES=30                                    # a demo starts no processes late, but nobody promised it
+RESCAN_SAMPLES=30                                    # without /proc/PID/task/PID/children (CONFIG_PROC_CHILDREN)
 
 # Fields after the name in /proc/PID/stat, the name may hold anything: state ppid pgrp session …
 of_the_run() {                                       # PID LEADER
@@ -33,12 +32,28 @@ resident() {
     case $pages in '' | *[!0-9]*) return 1 ;; *) return 0 ;; esac
 }
 
-find_largest() {                                     # LEADER, sets `largest`
+consider() {                                         # PID: is it the largest so far?
+    if resident "$1" && [ "$pages" -gt "$most" ]; then largest=$1 most=$pages; fi
+}
+
+# The descendants of LEADER, where the kernel lists the children of a process: a handful of small files.
+descend() {                                          # LEADER, sets `largest`
+    largest='' most=-1 queue=$1
+    while [ -n "$queue" ]; do
+        pid=${queue%% *}
+        case $queue in *' '*) queue=${queue#* } ;; *) queue='' ;; esac
+        [ -n "$pid" ] || continue
+        consider "$pid"
+        # Children of its first thread; a demo's threads start none.
+        if first_line "$rk_root/proc/$pid/task/$pid/children"; then queue="$line $queue"; fi
+    done
+}
+
+# All of the board's processes: 20 ms of CPU, so not for every sample.
+search() {                                           # LEADER, sets `largest`
     largest='' most=-1
     for dir in "$rk_root"/proc/[0-9]*; do
-        if of_the_run "${dir##*/}" "$1" && resident "${dir##*/}" && [ "$pages" -gt "$most" ]; then
-            largest=${dir##*/} most=$pages
-        fi
+        if of_the_run "${dir##*/}" "$1"; then consider "${dir##*/}"; fi
     done
 }
 
@@ -114,8 +129,10 @@ main() {
     largest='' sample=0
     while kill -0 "$leader" 2>/dev/null; do
         # The demo appears behind a few wrappers: look often at first, later only now and then, or when it is gone.
-        if [ "$sample" -lt 5 ] || [ $((sample % RESCAN_SAMPLES)) -eq 0 ] || [ ! -e "$rk_root/proc/${largest:-gone}" ]; then
-            find_largest "$leader"
+        if [ -e "$rk_root/proc/$leader/task/$leader/children" ]; then
+            descend "$leader"
+        elif [ "$sample" -lt 5 ] || [ $((sample % RESCAN_SAMPLES)) -eq 0 ] || [ ! -e "$rk_root/proc/${largest:-gone}" ]; then
+            search "$leader"
         fi
         sample=$((sample + 1))
         uptime=

@@ -186,8 +186,10 @@ def test_wrong_options_are_2(board: BoardUnderTest, args: list[str]) -> None:
 @pytest.mark.parametrize(
     ("mark", "want"), [(b"20\0", {"time_scale": 20}), (b"2.5\n", {"time_scale": 2.5}), (b"", {"time_scale": None})]
 )
-def test_a_stand_in_is_known_by_its_mark(board: BoardUnderTest, mark: bytes, want: dict[str, Any]) -> None:
-    seen = facts(board, {"proc/device-tree/rkfleet-simulated/time-scale": mark})
+@pytest.mark.parametrize("tree", ["proc/device-tree", "sys/firmware/devicetree/base"])
+def test_a_stand_in_is_known_by_its_mark(board: BoardUnderTest, tree: str, mark: bytes, want: dict[str, Any]) -> None:
+    seen = facts(board, {f"{tree}/rkfleet-simulated/time-scale": mark, f"{tree}/compatible": b"a\0b\0"})
+    assert seen["board"]["compatible"] == ["a", "b"]
     assert seen["simulated"] == want
     assert ("simulated.time_scale" in seen["missing"]) == (want["time_scale"] is None)
 

@@ -443,6 +443,23 @@ def test_a_kernel_log_that_is_not_permitted_is_empty_with_the_reason(board: Boar
     assert (board.run_dir() / "dmesg.log").read_bytes() == b""
 
 
+def test_facts_that_hang_in_a_driver_do_not_hold_up_the_run(board: BoardUnderTest, tmp_path: Path) -> None:
+    scripts = tmp_path / "scripts"
+    shutil.copytree(SCRIPTS, scripts)
+    (scripts / "facts.sh").write_text("exec sleep 1000\n")
+    job = (scripts / "job.sh").read_text()
+    assert "\nFACTS_S=20 " in job
+    (scripts / "job.sh").write_text(job.replace("\nFACTS_S=20 ", "\nFACTS_S=0.3 "))
+    argv = [str(board.stubs / "sh"), str(scripts / "job.sh"), "start", str(board.run_dir()), "60", "--", "echo", "hi"]
+    subprocess.run(argv, input=b"{}", env=board.env, check=True, capture_output=True)
+    assert board.wait(board.run_dir())["result"] == "success"
+    assert (board.run_dir() / "stdout.log").read_bytes() == b"hi\n"
+    for name in ("facts.before.json", "facts.after.json"):
+        assert json.loads((board.run_dir() / name).read_bytes())["missing"] == {
+            "facts": "facts.sh gave no answer within 0.3 s"
+        }
+
+
 def test_a_term_to_the_wrapper_ends_the_run_as_cancelled(board: BoardUnderTest) -> None:
     up = board.pipe("up")
     board.started("sh", "-c", wait_for(up.path))

@@ -46,10 +46,11 @@ def sampled(board: BoardUnderTest, files: dict[str, bytes | str]) -> dict[str, s
             )
         watcher = board.popen("telemetry.sh", board.folder, str(program.pid))
         header, line = out.read_line(), out.read_line()
+        watcher.terminate()
+        watcher.wait(timeout=30)
     finally:
         program.kill()
         program.wait()
-    assert watcher.wait(timeout=30) == 0  # PID is gone
     return next(csv.DictReader([header, line]))
 
 
@@ -112,6 +113,15 @@ def test_a_term_ends_it_at_once_with_its_sleep(board: BoardUnderTest) -> None:
     out.read_line()
     watcher.send_signal(signal.SIGTERM)
     assert watcher.wait(timeout=30) == 143
+
+
+def test_it_ends_when_the_program_is_gone(board: BoardUnderTest) -> None:
+    out = board.pipe("telemetry.csv")
+    with subprocess.Popen(["sleep", "1000"]) as program:
+        watcher = board.popen("telemetry.sh", board.folder, str(program.pid))
+        out.read_line()
+        program.kill()
+    assert watcher.wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize("args", [[], ["/"], ["/", "x"], ["/no/such", "1"]])
