@@ -101,10 +101,11 @@ class Table:
             if self.scene.in_answer and (before[: mark.start()] != line.prefix or not self.scene.is_own_line(line)):
                 return None
             return self.marked
-        if before[-1:].isalnum() or before.rstrip()[-1:] == "|":
+        before = before[len(line.prefix) :].rstrip(" ") if column > len(line.prefix) else ""
+        if before[-1:] == "|" or line.text[column - 1 : column].isalnum():
             return None
         if self.scene.in_answer:
-            starts = before[len(line.prefix) :].strip() == "" and self.scene.is_own_line(line)
+            starts = before == "" and self.scene.is_own_line(line)
             if not starts or (below_ruler and not self.scene.after_ruler()):
                 return None
         return self.bare
