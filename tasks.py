@@ -78,7 +78,7 @@ def boards(_c: Context, board: Sequence[str] | None = None, format: str = "table
 )
 def add(
     _c: Context,
-    address: str = "",
+    address: str | None = None,
     name: str = "",
     user: str = "root",
     port: str = "",
@@ -94,7 +94,7 @@ def add(
     from fleet.add import Newcomer, add_board
     from fleet.options import whole_number
 
-    newcomer = Newcomer(address, name, user, whole_number(port, "--port", 1, 65535, 22), llm_demo)
+    newcomer = Newcomer(address or "", name, user, whole_number(port, "--port", 1, 65535, 22), llm_demo)
     say = functools.partial(print, file=sys.stderr)
     print(add_board(_session(), newcomer, fingerprint=fingerprint, ask=terminal.ask(), say=say))
 
@@ -235,7 +235,7 @@ def collect(_c: Context, board: Sequence[str] | None = None) -> None:
 
 
 @verb(help={"path": "a log, a run's folder, or a folder of them", "format": "json, or table"}, positional=["path"])
-def parse(_c: Context, path: str = "", format: str = "table") -> None:
+def parse(_c: Context, path: str | None = None, format: str = "table") -> None:
     """Read a log, or a run with all its logs, and say what it holds.
 
     invoke parse collected/CAMPAIGN/rk3588-a/RUN
@@ -243,7 +243,7 @@ def parse(_c: Context, path: str = "", format: str = "table") -> None:
     """
     from analysis.reading import read_path
 
-    print(read_path(Path(path), format))
+    print(read_path(Path(path or "."), format))
 
 
 @verb(help={"format": FORMAT})

@@ -1,0 +1,173 @@
+"""The same verbs over a real OpenSSH server: what a real board with its models on it takes, and what it does not."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.home import Home
+from tests.ssh import sshd
+from tests.ssh.sshd import NoSuchUser, Sshd
+
+DEMO = Path(__file__).with_name("llm_demo.sh")
+
+
+@pytest.fixture(params=[None, "normal"], ids=["owner", "normal user"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    folder = tmp_path_factory.mktemp("sshd")
+    board = Path(tempfile.mkdtemp(prefix="rkfleet-board-"))
+    board.chmod(0o777)
+    extra = f"SetEnv RKFLEET_BOARD_LOCK={board}/board.lock\n"  # its own: this machine is no board
+    try:
+        with sshd.running(folder, user=request.param, extra=extra) as running:
+            yield running
+    except NoSuchUser as reason:
+        pytest.skip(str(reason))
+    finally:
+        shutil.rmtree(board, ignore_errors=True)
+
+
+@pytest.fixture
+def board_folder() -> Iterator[Path]:
+    """A folder with a hostile name on the "board", with the demo and a model for each core count in it."""
+    top = Path(tempfile.mkdtemp(prefix="rkfleet-board-"))  # pytest's own are closed to other users
+    folder = top / "demo; touch pwned # $(touch pwned) 'x'"
+    folder.mkdir()
+    shutil.copy(DEMO, folder / "llm_demo")
+    for cores in (1, 2, 3):
+        (folder / f"Qwen3-0.6B_W8A8_RK3588_{cores}core.rkllm").write_text(f"cores {cores}\nweights\n")
+    top.chmod(0o755)
+    yield folder
+    shutil.rmtree(top)
+
+
+def entry(server: Sshd, folder: Path, **more: Any) -> dict[str, Any]:
+    reach = {"address": "127.0.0.1", "port": server.port, "user": server.user, "key": str(server.identity)}
+    # The default store lies in the home folder, which here may be that of the person who runs the tests.
+    store = {} if server.home else {"store": str(server.folder / "store")}
+    return {**reach, "paths": {"llm_demo": str(folder / "llm_demo"), **store, **more}}
+
+
+def trusted(home: Home, server: Sshd, name: str = "real") -> None:
+    home.invoke("trust", "--board", name, "--fingerprint", server.key.fingerprint)
+
+
+def test_an_address_and_the_path_of_the_demo_are_all_that_a_board_takes(home, server, board_folder):
+    home.inventory({"real": entry(server, board_folder)})
+    trusted(home, server)
+    done = home.invoke("bench", "--cores", "1,2,3", "--repeats", "2", "--format", "json")
+    cells = json.loads(done.stdout)
+    assert [(cell["npu_cores"], cell["outcome"], cell["n"], cell["origin"]) for cell in cells] == [
+        (cores, "ok", 2, "measured") for cores in (1, 2, 3)
+    ]
+    assert {(cell["ttft_ms"], cell["generate_tps"]) for cell in cells} == {(240.0, 20.0)}
+    assert not list(board_folder.parent.rglob("pwned")) and not list(home.folder.rglob("pwned"))
+    spec = json.loads((home.runs()[0] / "spec.json").read_text())
+    answer = (home.runs()[0] / "stdout.log").read_text()
+    assert f"You asked: {spec['prompt']}" in answer
+
+
+def test_a_model_goes_to_the_board_once_and_is_verified_there(home, server, board_folder):
+    name = "Qwen3-0.6B_W8A8_RK3588_3core.rkllm"
+    (board_folder / name).unlink()
+    home.inventory({"real": entry(server, board_folder)})
+    trusted(home, server)
+    refused = home.invoke("bench", "--cores", "3", "--repeats", "1", code=2)
+    assert name in refused.stderr and "models/" in refused.stderr
+    (home.folder / "models").mkdir()
+    (home.folder / "models" / name).write_bytes(b"cores 3\n" + bytes(range(256)) * 12_000)
+    first = home.invoke("bench", "--cores", "3", "--repeats", "1")
+    assert f"pushed {name}" in first.stderr
+    again = home.invoke("bench", "--cores", "3", "--repeats", "1")
+    assert "pushed" not in again.stderr
+
+
+def test_another_core_count_than_planned_taints_the_run(home, server, board_folder):
+    (board_folder / "Qwen3-0.6B_W8A8_RK3588_1core.rkllm").write_text("really 3\n")
+    home.inventory({"real": entry(server, board_folder)})
+    trusted(home, server)
+    done = home.invoke("bench", "--cores", "1", "--repeats", "1", "--format", "json", code=1)
+    (cell,) = json.loads(done.stdout)
+    assert (cell["outcome"], cell["n"]) == ("tainted", 0) and "npu_core_num" in json.dumps(cell["reasons"])
+
+
+def test_a_host_key_is_trusted_by_name_only_and_a_changed_one_is_refused(home, server, board_folder):
+    home.inventory({"real": entry(server, board_folder)})
+    refused = home.invoke("boards", code=4)
+    assert server.key.fingerprint in refused.stderr and "invoke trust --board real" in refused.stderr
+    assert server.key.fingerprint in home.invoke("trust", "--board", "real", code=2).stderr
+    home.invoke("trust", "--board", "real", "--fingerprint", "SHA256:" + "A" * 43, code=2)
+    assert not (home.folder / "known_hosts").exists()
+    trusted(home, server)
+    assert json.loads(home.invoke("boards", "--format", "json").stdout)[0]["state"] == "up"
+    other = sshd.new_key(server.folder, "other")
+    known = home.folder / "known_hosts"
+    known.write_text(f"[127.0.0.1]:{server.port} {other.with_name('other.pub').read_text()}")
+    changed = home.invoke("boards", code=4)
+    assert server.key.fingerprint in changed.stderr and sshd.public(other).fingerprint in changed.stderr
+    assert "--rotate" in changed.stderr
+    home.invoke("trust", "--board", "real", "--fingerprint", server.key.fingerprint, code=4)
+    home.invoke("trust", "--board", "real", "--rotate", "--fingerprint", server.key.fingerprint)
+    home.invoke("boards")
+
+
+def test_a_key_that_the_board_does_not_take_is_named(home, server, board_folder):
+    stranger = sshd.new_key(server.folder, "stranger")
+    home.inventory({"real": entry(server, board_folder) | {"key": str(stranger)}})
+    trusted(home, server)
+    done = home.invoke("bench", "--cores", "1", "--repeats", "1", "--format", "json", code=4)
+    assert str(stranger) in done.stderr and json.loads(done.stdout)[0]["outcome"] == "unreachable"
+
+
+def test_a_bare_address_becomes_an_entry_that_works(home, server, board_folder):
+    (home.folder / "inventory.yaml").write_text("boards:\n  other:\n    virtual: true  # mine\n\n# the end\n")
+    ssh = Path(home.environment["HOME"]) / ".ssh"
+    ssh.mkdir(mode=0o700)
+    shutil.copy(server.identity, ssh / "id_ed25519")
+    options = ["--port", str(server.port), "--user", server.user, "--llm-demo", str(board_folder / "llm_demo")]
+    untrusted = home.invoke("add", "127.0.0.1", *options, code=2)
+    assert server.key.fingerprint in untrusted.stderr
+    told = home.invoke("add", "127.0.0.1", *options, "--fingerprint", server.key.fingerprint).stdout
+    assert "rk3588-a is in inventory.yaml" in told and "invoke bench --board rk3588-a" in told
+    rows = json.loads(home.invoke("boards", "--board", "rk3588-a", "--format", "json").stdout)
+    assert [(row["board"], row["state"]) for row in rows] == [("rk3588-a", "up")]
+    assert "virtual: true  # mine" in (home.folder / "inventory.yaml").read_text()
+    twice = home.invoke("add", "127.0.0.1", *options, "--fingerprint", server.key.fingerprint, code=2)
+    assert "rk3588-a" in twice.stderr
+
+
+@pytest.mark.parametrize("address", ["-oProxyCommand=touch pwned", "a b", "", "1;touch pwned"])
+def test_an_address_that_is_none_is_refused_before_anything_happens(home, address):
+    home.inventory({"other": {"virtual": True}})
+    before = (home.folder / "inventory.yaml").read_bytes()
+    home.invoke("add", f"--address={address}", "--fingerprint", "SHA256:x", code=2)
+    assert (home.folder / "inventory.yaml").read_bytes() == before and not list(home.folder.rglob("pwned"))
+
+
+def test_a_run_outlives_the_server_that_started_it(home, server, board_folder):
+    if server.user != subprocess.check_output(["id", "-un"], text=True).strip():
+        pytest.skip("one account is enough for this")
+    slow = (board_folder / "llm_demo").read_text().replace("ruler=", f"flock '{home.folder}/gate' true\nruler=", 1)
+    (board_folder / "llm_demo").write_text(slow)
+    home.inventory({"real": entry(server, board_folder)})
+    trusted(home, server)
+    gate = (home.folder / "gate").open("w")
+    fcntl.flock(gate, fcntl.LOCK_EX)  # the demo answers when this goes
+    bench = home.start("bench", "--cores", "3", "--repeats", "1")
+    try:
+        assert any("started" in line for line in bench.stderr)
+        server.drop_connections()
+        gate.close()
+        out, told = bench.communicate(timeout=60)
+    finally:
+        bench.kill()
+    assert bench.returncode == 0, told
+    assert " ok " in out
