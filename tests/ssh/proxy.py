@@ -22,11 +22,19 @@ class FaultProxy:
         self._open.set()
         self._closed = threading.Event()
         self._bytes_per_s: float | None = None
+        self._freeze_at_bytes: int | None = None
+        self.passed_bytes = 0
+        self.frozen = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def freeze(self) -> None:
         """Everything stays connected, nothing passes any more."""
         self._open.clear()
+        self.frozen.set()
+
+    def freeze_after(self, more_bytes: int) -> None:
+        """Freeze once this many more have passed; ``frozen`` is set then."""
+        self._freeze_at_bytes = self.passed_bytes + more_bytes
 
     def thaw(self) -> None:
         """Let bytes pass again."""
@@ -73,6 +81,10 @@ class FaultProxy:
                 if self._bytes_per_s is not None:
                     self._closed.wait(len(data) / self._bytes_per_s)
                 sink.sendall(data)
+                self.passed_bytes += len(data)
+                if self._freeze_at_bytes is not None and self.passed_bytes >= self._freeze_at_bytes:
+                    self._freeze_at_bytes = None
+                    self.freeze()
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
 

@@ -15,7 +15,7 @@ import pytest
 from fleet import defaults
 from fleet.connection import Board, Endpoint
 from fleet.deadline import Deadline
-from fleet.errors import AuthenticationFailed, ConfigError, ConnectionDropped, Unreachable
+from fleet.errors import AuthenticationFailed, ConfigError, ConnectionDropped, DeadlinePassed, Unreachable
 from tests.ssh import sshd
 from tests.ssh.proxy import FaultProxy, proxy_to
 from tests.ssh.sshd import Sshd
@@ -355,6 +355,17 @@ def test_one_late_call_does_not_end_the_others_on_the_connection(wired: Board, w
         wired.run(["sleep", "20"], deadline=Deadline.after(1))
     assert b"".join(output) == b"still\n"
     assert wire.connections == 1
+
+
+def test_a_connection_that_was_given_up_ends_when_its_last_call_ends(wired: Board, wire: FaultProxy) -> None:
+    output = wired.stream(["sh", "-c", "echo on; sleep 7; echo still"], idle_s=20, deadline=Deadline.after(20))
+    assert next(output) == b"on\n"
+    silent = "exec 3>&1; started=$(setsid -f sh -c 'exec sleep 7 >&3')"  # holds the output, so nothing is heard
+    with pytest.raises(DeadlinePassed):
+        wired.run(["sh", "-c", silent], deadline=Deadline.after(1))
+    assert wired.run(["echo", "new"], deadline=Deadline.after(10)).stdout == b"new\n"
+    assert wire.connections == 2
+    assert b"".join(output) == b"still\n"
 
 
 def test_a_board_that_is_closed_connects_again_when_it_is_used_again(

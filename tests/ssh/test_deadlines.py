@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet import tcp
 from fleet.connection import Board
 from fleet.deadline import Deadline
 from fleet.defaults import MAX_CHANNELS
@@ -60,15 +61,17 @@ def test_connecting_has_a_limit_of_its_own_however_late_the_deadline(own_server:
 
 
 def test_a_server_frozen_before_the_channel_opens_is_unreachable_in_time(own_server: Sshd, soon: Deadline) -> None:
-    with Board(own_server.endpoint(), own_server.known()) as board:
+    with (
+        Board(own_server.endpoint(), own_server.known()) as board,
+        Board(own_server.endpoint(), own_server.known(), open_s=1) as impatient,
+    ):
         board.run(["true"], deadline=soon)
+        impatient.run(["true"], deadline=soon)
         own_server.freeze()
         with ends_within(1 + LATE_S), pytest.raises(Unreachable, match="does not answer"):
             board.run(["true"], deadline=Deadline.after(1))
-        with ends_within(1 + LATE_S), pytest.raises(Unreachable):
-            Board(own_server.endpoint(), own_server.known(), connect_s=1, open_s=1).run(
-                ["true"], deadline=Deadline.after(3600)
-            )
+        with ends_within(1 + LATE_S), pytest.raises(Unreachable, match="does not answer"):
+            impatient.run(["true"], deadline=Deadline.after(3600))
 
 
 def test_a_server_frozen_in_mid_command_is_late_in_time_and_nothing_is_proven(own_server: Sshd, soon: Deadline) -> None:
@@ -83,8 +86,17 @@ def test_a_server_frozen_in_mid_command_is_late_in_time_and_nothing_is_proven(ow
         assert board.run(["echo", "back"], deadline=soon).stdout == b"back\n"
 
 
-def test_a_frozen_server_that_does_not_take_our_input_either_is_late_in_time(own_server: Sshd) -> None:
-    """Its socket is full, so the others on the connection can not even ask for a channel."""
+def test_a_frozen_server_that_does_not_take_our_input_either_is_late_in_time(
+    own_server: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket is full, so the others on the connection can not even ask for a channel."""
+    options = tcp._options
+
+    def small_buffer(sock: socket.socket, dead_peer_s: float) -> None:
+        options(sock, dead_peer_s)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+
+    monkeypatch.setattr(tcp, "_options", small_buffer)
     with (
         proxy_to(own_server.port) as wire,
         Board(own_server.endpoint(port=wire.port), own_server.known(wire.port)) as board,
@@ -94,13 +106,14 @@ def test_a_frozen_server_that_does_not_take_our_input_either_is_late_in_time(own
 
         def call() -> None:
             try:
-                board.run(["sh", "-c", "sleep 1; cat"], stdin=bytes(32 * 2**20), deadline=Deadline.after(3))
+                board.run(["sh", "-c", "cat >/dev/null"], stdin=bytes(32 * 2**20), deadline=Deadline.after(3))
             except BaseException as error:
                 failures.append(error)
 
         caller = threading.Thread(target=call)
+        wire.freeze_after(300_000)
         caller.start()
-        wire.freeze()
+        assert wire.frozen.wait(10)
         with ends_within(3 + LATE_S):
             with pytest.raises((Unreachable, DeadlinePassed)):
                 board.run(["true"], deadline=Deadline.after(1))
