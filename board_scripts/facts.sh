@@ -142,7 +142,7 @@ simulated() {                                        # sets `obj`
 board() {
     obj='' prefix=board.
     tree=$root/proc/device-tree                      # the kernel's link to the other name
-    [ -e "$tree/compatible" ] || tree=$root/sys/firmware/devicetree/base
+    [ -d "$tree/." ] || tree=$root/sys/firmware/devicetree/base
     str_field model "$tree/model"
     compatible=
     [ ! -r "$tree/compatible" ] || compatible=$(tr '\000' '\n' <"$tree/compatible")
