@@ -358,10 +358,10 @@ def test_one_late_call_does_not_end_the_others_on_the_connection(wired: Board, w
 
 
 def test_a_connection_that_was_given_up_ends_when_its_last_call_ends(wired: Board, wire: FaultProxy) -> None:
-    output = wired.stream(["sh", "-c", "echo on; sleep 7; echo still"], idle_s=20, deadline=Deadline.after(20))
+    output = wired.stream(["sh", "-c", "echo on; sleep 6; echo still"], idle_s=20, deadline=Deadline.after(20))
     assert next(output) == b"on\n"
-    silent = "exec 3>&1; started=$(setsid -f sh -c 'exec sleep 7 >&3')"  # holds the output, so nothing is heard
-    with pytest.raises(DeadlinePassed):
+    silent = "exec 3>&1; started=$(setsid -f sh -c 'exec sleep 6 >&3')"  # holds the output, so nothing is heard
+    with pytest.raises(DeadlinePassed, match="ended with 0, but what it left behind holds its output open"):
         wired.run(["sh", "-c", silent], deadline=Deadline.after(1))
     assert wired.run(["echo", "new"], deadline=Deadline.after(10)).stdout == b"new\n"
     assert wire.connections == 2
@@ -384,7 +384,7 @@ def test_closing_leaves_no_thread_and_no_socket_behind(server: Sshd, soon: Deadl
     with Board(server.endpoint(), server.known()) as board:
         board.run(["true"], deadline=soon)
     before, threads = open_files(), threading.active_count()
-    for _ in range(5):
+    for _ in range(3):
         with Board(server.endpoint(), server.known()) as board:
             board.run(["true"], deadline=soon)
     deadline = Deadline.after(5)
