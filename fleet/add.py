@@ -52,7 +52,7 @@ def add_board(
     """
     name = newcomer.name or _next_name(session.inventory)
     _entry_text_checked(session.inventory, name, newcomer)
-    offer = look(name, newcomer.address, newcomer.port, session.keys)
+    offer = look(Endpoint(name, newcomer.address, newcomer.port, newcomer.user), session.keys)
     say(accept(offer, session.keys, fingerprint=fingerprint, ask=ask))
     facts = _facts(session, name, newcomer, can_ask=ask is not None)
     write_file(session.inventory.file, _entry_text_checked(session.inventory, name, newcomer).encode())

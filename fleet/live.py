@@ -46,7 +46,7 @@ class PlainLines:
         self._say(board, f"run {at.k} of {at.n}: {at.cell} {self._headline(folder)}")
 
     def board_ended(self, board: str, error: FleetError | None) -> None:
-        self._say(board, f"stopped: {error.message()}" if error else "done")
+        self._say(board, f"stopped: {error.what}" if error else "done")
 
     def _say(self, board: str, what: str) -> None:
         self._console.print(f"{board}: {what}", markup=False, highlight=False, soft_wrap=True)
@@ -71,6 +71,7 @@ class LiveTable:
         boards: list[str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._console = console
         self._headline = headline
         self._clock = clock
         self._rows = {board: _Row() for board in boards}
@@ -102,15 +103,24 @@ class LiveTable:
         self._set(board, phase="collected", last=self._headline(folder))
 
     def board_ended(self, board: str, error: FleetError | None) -> None:
-        self._set(board, phase=f"stopped: {error}" if error else "done", since_s=None)
+        self._set(board, phase=f"stopped: {error.what}" if error else "done", since_s=None)
 
     def _set(self, board: str, **changes: object) -> None:
         self._rows[board] = replace(self._rows[board], **changes)  # type: ignore[arg-type]
 
+    def _widths(self) -> dict[str, int]:
+        """Columns that stay legible on any screen; the phase gives way, and what is left is the last result's."""
+        board = min(24, max(5, *map(len, self._rows)))
+        cell = min(28, max(4, *(len(row.cell) for row in self._rows.values())))
+        run, elapsed, gaps = 8, 7, 5
+        phase = max(8, min(28, self._console.width - board - cell - run - elapsed - gaps))
+        return {"board": board, "cell": cell, "phase": phase, "run": run, "elapsed": elapsed}
+
     def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False)
-        for heading in ("board", "cell", "phase", "run", "elapsed", "last result"):
-            table.add_column(heading, no_wrap=True, justify="right" if heading == "elapsed" else "left")
+        table = Table(box=None, pad_edge=False, expand=True)
+        for heading, width in self._widths().items():
+            table.add_column(heading, no_wrap=True, width=width, overflow="ellipsis")
+        table.add_column("last result", no_wrap=True, ratio=1, overflow="ellipsis")
         for board, row in self._rows.items():
             elapsed = "" if row.since_s is None else f"{self._clock() - row.since_s:.0f} s"
             table.add_row(board, row.cell, escape(row.phase), row.progress, elapsed, escape(row.last))

@@ -85,7 +85,7 @@ class Session:
 
     def offer(self, entry: BoardEntry) -> Offer:
         """The host keys that a real board shows now. Raises Unreachable."""
-        return look(entry.name, entry.address, entry.port, self.keys)
+        return look(self._endpoint(entry), self.keys)
 
     def shown(self, path: Path) -> str:
         """A path as a person in the current folder would type it."""

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from fleet import defaults
 from fleet.deadline import Deadline
+from fleet.endpoint import SSH_PORT, Endpoint
 from fleet.errors import ConfigError, HostKeyChanged
-from fleet.host_keys import HostKey, HostKeys, host_key_name, scan
+from fleet.host_keys import HostKey, HostKeys, host_key_name
+from fleet.scan import offered_by
 
 Ask = Callable[[str], bool]
 
@@ -46,10 +48,11 @@ class Offer:
         return "\n".join(lines)
 
 
-def look(name: str, address: str, port: int, keys: HostKeys) -> Offer:
-    """Read the keys of a server without logging in. Raises Unreachable."""
-    offered = scan(address, port, Deadline.after(defaults.CONNECT_S), name=name)
-    return Offer(name, address, port, offered, keys.trusted(address, port))
+def look(endpoint: Endpoint, keys: HostKeys) -> Offer:
+    """Read the keys of a server without logging in there, behind its jump hosts too. Raises Unreachable."""
+    port = endpoint.port or SSH_PORT
+    offered = offered_by(endpoint, keys, Deadline.after(defaults.CONNECT_S))
+    return Offer(endpoint.name, endpoint.address, port, offered, keys.trusted(endpoint.address, port))
 
 
 def accept(offer: Offer, keys: HostKeys, *, fingerprint: str = "", rotate: bool = False, ask: Ask | None = None) -> str:
