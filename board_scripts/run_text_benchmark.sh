@@ -82,11 +82,12 @@ $USAGE" ;;
     demo_pid=$!
     trap 'kill -TERM "$demo_pid" 2>/dev/null || :' HUP INT TERM
     status=0
-    wait "$demo_pid" || status=$?
+    # Without stderr, which is the demo's alone: dash tells it how a child was killed.
+    wait "$demo_pid" 2>/dev/null || status=$?
     # A signal ends `wait` early; the demo is asked to go, and its own status is what counts.
     while kill -0 "$demo_pid" 2>/dev/null; do
         status=0
-        wait "$demo_pid" || status=$?
+        wait "$demo_pid" 2>/dev/null || status=$?
     done
     exit "$status"
 }

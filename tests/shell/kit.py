@@ -132,7 +132,8 @@ class BoardUnderTest:
         )
 
     def popen(self, script: str, *args: str | os.PathLike[str], **kwargs: Any) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self.argv(script, *args), env=self.env, **kwargs)
+        # Unbuffered: communicate() would lose what a readline() before it has read ahead.
+        return subprocess.Popen(self.argv(script, *args), env=self.env, bufsize=0, **kwargs)
 
     def start(
         self, *program: str, run: str = "r1", limit: str = "60", spec: bytes = b'{"schema": 1}\n'

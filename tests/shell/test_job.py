@@ -627,7 +627,8 @@ def test_two_followers_see_a_live_run_and_its_end_at_once(board: BoardUnderTest)
         for follower in followers:
             assert follower.stdout is not None
             header = json.loads(follower.stdout.readline())
-            assert (header["file"], follower.stdout.read(header["bytes"])) == ("stdout.log", word)
+            body = b"".join(follower.stdout.read(1) for _ in range(header["bytes"]))
+            assert (header["file"], body) == ("stdout.log", word)
         assert board.state()["now"]["run_alive"] is True
         go.tell("on")
     for follower in followers:

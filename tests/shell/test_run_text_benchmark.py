@@ -66,7 +66,8 @@ def test_the_stack_is_as_large_as_it_may_be(board: BoardUnderTest) -> None:
     ("text", "status"), [("exit 7", 7), ("exit 255", 255), ("kill -SEGV $$", 139), ("kill -KILL $$", 137)]
 )
 def test_the_exit_code_is_that_of_the_demo(board: BoardUnderTest, text: str, status: int) -> None:
-    assert board.script("run_text_benchmark.sh", *demo(board, text), "--prompt", "hi").returncode == status
+    done = board.script("run_text_benchmark.sh", *demo(board, text), "--prompt", "hi")
+    assert (done.returncode, done.stderr) == (status, b"")
 
 
 def test_a_demo_that_takes_too_long_is_stopped(board: BoardUnderTest) -> None:
@@ -79,11 +80,13 @@ def test_a_demo_that_takes_too_long_is_stopped(board: BoardUnderTest) -> None:
 def test_a_term_reaches_the_demo(board: BoardUnderTest) -> None:
     up = board.pipe("up")
     args = demo(board, f"echo up >'{up.path}'; exec sleep 1000")
-    running = board.popen("run_text_benchmark.sh", *args, "--prompt", "hi")
+    running = board.popen("run_text_benchmark.sh", *args, "--prompt", "hi", stderr=subprocess.PIPE)
     up.read_line()
     running.send_signal(signal.SIGTERM)
-    assert running.wait(timeout=30) in (124, 143)
-    assert processes_with(f"{board.folder}/my demo") == []
+    _, stderr = running.communicate(timeout=30)
+    assert (running.returncode, stderr) == (143, b"")
+    # What was started with the demo's environment: the demo, and `timeout` above it.
+    assert processes_with(f"LD_LIBRARY_PATH={board.folder}/my demo") == []
 
 
 @pytest.mark.parametrize("prompt", ["", "  ", "0", " 12 ", "exit", "clear", "exit ", "two\nlines", "look <image> here"])
