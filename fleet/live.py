@@ -112,12 +112,12 @@ class LiveTable:
         """Columns that stay legible on any screen; the phase gives way, and what is left is the last result's."""
         board = min(24, max(5, *map(len, self._rows)))
         cell = min(28, max(4, *(len(row.cell) for row in self._rows.values())))
-        run, elapsed, gaps = 8, 7, 5
+        run, elapsed, gaps = 8, 7, 6
         phase = max(8, min(28, self._console.width - board - cell - run - elapsed - gaps))
         return {"board": board, "cell": cell, "phase": phase, "run": run, "elapsed": elapsed}
 
     def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False, expand=True)
+        table = Table(box=None, pad_edge=False, expand=True, padding=(0, 1, 0, 0))
         for heading, width in self._widths().items():
             table.add_column(heading, no_wrap=True, width=width, overflow="ellipsis")
         table.add_column("last result", no_wrap=True, ratio=1, overflow="ellipsis")
