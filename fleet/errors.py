@@ -101,9 +101,7 @@ class ConnectionDropped(BoardError):
 class DeadlinePassed(BoardError):
     """Not ready in time. ``proven_dead``: the board itself said that the process is gone."""
 
-    def __init__(
-        self, what: str, *, proven_dead: bool, board: str = "", doing: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, what: str, *, proven_dead: bool, board: str = "", doing: str = "", hint: str = "") -> None:
         super().__init__(what, board=board, doing=doing, hint=hint)
         self.proven_dead = proven_dead
 
