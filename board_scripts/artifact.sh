@@ -4,6 +4,9 @@
 #   artifact.sh receive RECORDS PATH SHA256 BYTES   stdin becomes PATH when it has this length and sha256
 # A file's sha256 is computed once and kept in RECORDS beside its size, mtime and inode; a file that changed is read anew.
 # Exit: 0 done, 2 usage, 65 the bytes are not those that were announced, 73 no space or no rights; nothing half stays behind.
+#
+# Functions that are conditions here are commands whose failure is the answer, or they report it themselves.
+# shellcheck source-path=SCRIPTDIR disable=SC2310
 set -eu
 LC_ALL=C; export LC_ALL
 . "${0%/*}/lib.sh"                                   # die, json_str

@@ -78,9 +78,12 @@ $USAGE" ;;
     # Line-buffered, because a demo that is killed takes its buffer with it; `exit`, because at the end of its input
     # it would answer empty prompts for ever. In the background, so that a signal to this script reaches it at once:
     # `timeout` puts itself and the demo in a process group of their own.
+    demo_pid='' stopped=''
+    trap 'stopped=1; [ -z "$demo_pid" ] || kill -TERM "$demo_pid" 2>/dev/null || :' HUP INT TERM
     printf '%s\nexit\n' "$prompt" | timeout -k 5 "$limit" stdbuf -oL -eL "$demo" "$model" "$new" "$context" &
     demo_pid=$!
-    trap 'kill -TERM "$demo_pid" 2>/dev/null || :' HUP INT TERM
+    # A signal in the moment before its number was known.
+    [ -z "$stopped" ] || kill -TERM "$demo_pid" 2>/dev/null || :
     status=0
     # Without stderr, which is the demo's alone: dash tells it how a child was killed.
     wait "$demo_pid" 2>/dev/null || status=$?

@@ -1,0 +1,283 @@
+#!/bin/sh
+# job_run.sh - the detached run: wrapper and guard, from the locks to end.json; a part of job.sh, sourced by it.
+#
+# Who is alive during a run, and what each holds:
+#   wrapper   `job.sh _run`, leads its own session; parent of all. Locks: run (fd 8), board (fd 9), keeper (fd 7).
+#   program   leads its own session; inherits fd 8 and 9, so both locks are held as long as anything of the run lives,
+#             and can not go stale.
+#   guard     `job.sh _guard`, own session; waits for the keeper lock, which it gets at once when the wrapper dies, and
+#             not within LIMIT_S when the program takes too long. Then it kills the run. It never wakes up for less.
+#   telemetry in the wrapper's session, without locks: it is no part of the measurement.
+# A run is over when PROGRAM is over: what it leaves behind, even as a daemon in a session of its own, is killed, because
+# it would hold the board and disturb the next measurement. Only a process that changed its session, closed its files
+# and emptied its environment is not found; it does not hold a lock either.
+#
+# Functions that are conditions here are predicates, or report their failure themselves.
+# shellcheck source-path=SCRIPTDIR disable=SC2310
+
+FILE_BLOCKS=524288                                   # ulimit -f counts 512 bytes: 256 MiB, a demo that babbles for ever stops there
+GRACE_S=5                                            # between TERM and KILL
+FACTS_S=20                                           # facts.sh takes 0.1 s; a wedged NPU driver lets its readers hang
+RESERVE_BYTES=65536                                  # kept free for end.json and facts.after.json on a disk that the run fills
+
+answer() {
+    # Whoever started us may be gone by now, and its pipe with it; the run goes on all the same.
+    trap '' PIPE
+    printf '%s\n' "$1" 2>/dev/null || :
+    trap - PIPE
+}
+
+give_up() {                                          # ANSWER: nothing has run yet
+    rm -f -- "$spec" "$dir/.reserve" "$dir/.helper" "$dir/.armed" "$dir/.facts" "$dir/keeper.lock" "$dir/facts.before.json" \
+        "$dir/spec.json" "$dir/stdout.log" "$dir/stderr.log" "$dir/telemetry.csv" 2>/dev/null || :
+    answer "$1"
+    exit 1
+}
+
+take_run_lock() {
+    { : >>"$dir/lock"; } 2>/dev/null || give_up "can not write $dir/lock"
+    # On another fd while it only wants the lock: who has it on fd 8 is taken for a part of the run, and killed with it.
+    exec 4<"$dir/lock"
+    lock_tries=0
+    # Those who only ask hold it shared for a moment, and of several starts one has it: wait a little, never long.
+    until flock -x -w 0.2 -E $LOCKED 4; do
+        if [ -e "$dir/start.json" ]; then rm -f -- "$spec"; answer already; exit 0; fi
+        lock_tries=$((lock_tries + 1))
+        if [ "$lock_tries" -ge 50 ]; then rm -f -- "$spec"; answer "can not get the lock $dir/lock, and nothing has started"; exit 1; fi
+    done
+    exec 8<&4 4<&-
+    if [ -e "$dir/start.json" ] || [ -e "$dir/end.json" ]; then rm -f -- "$spec"; answer already; exit 0; fi
+}
+
+take_board_lock() {                                  # sets `board_lock`
+    board_lock=${RKFLEET_BOARD_LOCK:-/run/lock/rkfleet.lock}
+    make_board_lock
+    if [ ! -r "$board_lock" ]; then
+        board_lock=${dir%/*/*}/board.lock
+        make_board_lock
+    fi
+    [ -r "$board_lock" ] || give_up "can not write $board_lock"
+    exec 9<"$board_lock"
+    if ! flock -x -w 0.3 -E $LOCKED 9; then
+        # The holder writes its name right after it got the lock.
+        first_line "$board_lock" || { sleep 0.2; first_line "$board_lock" || line=unknown; }
+        rm -f -- "$spec"
+        answer "busy $line"
+        exit 1
+    fi
+    # Into the lock itself: in a sticky folder nobody may replace another user's file. Without O_CREAT, because the
+    # kernel refuses that (fs.protected_regular) for another user's file even to root.
+    printf '%s/%s\n' "$campaign" "$run" | dd of="$board_lock" conv=nocreat status=none 2>/dev/null || :
+}
+make_board_lock() {                                  # for every user of the board; never through a link (O_EXCL)
+    [ -e "$board_lock" ] || (umask 0; set -C; : >"$board_lock") 2>/dev/null || :
+}
+
+# COMMAND, but not longer than SECONDS, even when it can not be killed: its lock is waited for, not itself.
+bounded() {                                          # SECONDS COMMAND...
+    bounded_s=$1
+    shift
+    exec 6<"$dir/.helper"
+    if ! flock -x -n 6; then exec 6<&-; return 1; fi # an earlier one still hangs
+    "$@" 7<&- 8<&- 9<&- &
+    bounded_pid=$!
+    exec 6<&-
+    if held "$dir/.helper" "$bounded_s"; then
+        kill -s KILL "$bounded_pid" 2>/dev/null || :
+        return 1
+    fi
+    wait "$bounded_pid"
+}
+
+facts_into() {                                       # FILE PROGRAM ARG...
+    facts_file=$1
+    shift
+    # The libraries that the program was told to use are those that count.
+    facts_count=$# facts_last=
+    while [ "$facts_count" -gt 0 ]; do
+        case $facts_last in
+            --lib) set -- "$@" --lib "$1" ;;
+            --demo) set -- "$@" --lib "${1%/*}/lib" --lib "${1%/*}" ;;
+            *) ;;
+        esac
+        facts_last=$1 facts_count=$((facts_count - 1))
+        shift
+    done
+    bounded "$FACTS_S" sh "$here/facts.sh" --disk "$dir" "$@" >"$dir/.facts" 2>/dev/null || :
+    json_in "$dir/.facts"
+    [ "$json" != null ] || json="{\"schema\":1,\"missing\":{\"facts\":\"facts.sh gave no answer within $FACTS_S s\"}}"
+    rm -f -- "$dir/.facts"
+    put "$facts_file" <<JSON
+$json
+JSON
+}
+
+kernel_log() { dmesg 2>/dev/null || { have sudo && sudo -n dmesg 2>/dev/null; }; }
+
+# What the kernel said since `kernel_mark`, its last line before the run: its clock drifts from /proc/uptime, so times
+# only help when the line is gone. Sets `dmesg_word`.
+kernel_log_since() {                                 # UPTIME_S
+    dmesg_word=ok
+    : >"$dir/dmesg.log" 2>/dev/null || { dmesg_word="no space for dmesg.log"; return 0; }
+    if ! kernel_log >"$dir/.dmesg"; then
+        dmesg_word="dmesg is not permitted or does not work"
+    elif ! KERNEL_MARK=$kernel_mark awk -v since="$1" '
+        BEGIN { mark = ENVIRON["KERNEL_MARK"] }
+        { all[NR] = $0; if (mark != "" && $0 == mark) from = NR }
+        END {
+            if (!from && mark != "")                 # the ring went round: by the time then, or all of it
+                for (i = NR; i > 0; i--) {
+                    if (match(all[i], /^\[ *[0-9]+\.[0-9]+\]/) && substr(all[i], 2, RLENGTH - 2) + 0 < since - 1) { from = i; break }
+                }
+            for (i = from + 1; i <= NR; i++) print all[i]
+        }' "$dir/.dmesg" >"$dir/dmesg.log" 2>/dev/null; then
+        dmesg_word="can not write dmesg.log"
+    fi
+    rm -f -- "$dir/.dmesg"
+}
+
+on_signal() {
+    stopped=1 interrupted=1
+    [ -z "$program_pid" ] || stop_program
+}
+
+# TERM now, KILL after the grace; in the background, the wrapper goes on waiting. Ends by itself when the wrapper ends.
+stop_program() {
+    signal_run TERM "$program_pid"
+    { ! held "$dir/keeper.lock" "$GRACE_S" || signal_run KILL "$program_pid"; } 7<&- 8<&- 9<&- &
+    killer_pid=$!
+}
+
+# The status of a child in `reaped`; signals to the wrapper interrupt `wait`, and then it is asked again.
+reap() {                                             # PID
+    reaped=0
+    wait "$1" 2>/dev/null || reaped=$?
+    while [ -n "$interrupted" ]; do
+        interrupted='' reap_again=0
+        wait "$1" 2>/dev/null || reap_again=$?
+        [ "$reap_again" -eq 127 ] || reaped=$reap_again  # 127: it was collected the first time
+    done
+}
+
+run_program() {                                      # PROGRAM ARG...: in a subshell that becomes it
+    # shellcheck disable=SC3045 # ulimit -f is in POSIX
+    ulimit -f "$FILE_BLOCKS" 2>/dev/null || :
+    RKFLEET_RUN="[$dir]"
+    export RKFLEET_RUN
+    if ! have "$1"; then
+        say "$1: not found, or not executable"
+        exit 127
+    fi
+    exec setsid "$@"
+}
+
+run_detached() {                                     # RUN_DIR LIMIT_S SPEC -- PROGRAM ARG...
+    run_dir "$1"
+    limit=$2 spec=$3
+    shift 4
+    stopped='' interrupted='' program_pid='' killer_pid=''
+    trap on_signal HUP INT TERM
+    take_run_lock
+    take_board_lock
+    mv -f -- "$spec" "$dir/spec.json" 2>/dev/null || give_up "can not write $dir/spec.json"
+    reserve_error=$(dd if=/dev/zero of="$dir/.reserve" bs="$RESERVE_BYTES" count=1 status=none 2>&1) ||
+        give_up "can not write $dir: ${reserve_error##*: }"
+    { : >"$dir/.helper" && : >"$dir/.armed" && : >"$dir/keeper.lock" && : >>"$dir/stdout.log" && : >>"$dir/stderr.log" &&
+        printf '%s\n' "$TELEMETRY_HEADER" >"$dir/telemetry.csv"; } 2>/dev/null ||
+        give_up "can not write $dir"
+    exec 7<"$dir/keeper.lock"
+    flock -x 7
+    facts_into "$dir/facts.before.json" "$@" || give_up "can not write $dir/facts.before.json: $put_error"
+    kernel_mark=$(kernel_log | tail -n 1) || kernel_mark=
+    board_now
+    began=$now_uptime
+    put "$dir/start.json" <<JSON || give_up "can not write $dir/start.json: $put_error"
+{"run":"$run","campaign":"$campaign","boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"pid":$$,"way":"setsid","limit_s":$limit}
+JSON
+    answer started
+    exec >/dev/null 2>>"$dir/wrapper.log" || exec 2>/dev/null
+
+    status=null
+    if [ -z "$stopped" ]; then
+        cd -- "$dir"
+        (run_program "$@") </dev/null >>"$dir/stdout.log" 2>>"$dir/stderr.log" 7<&- &
+        program_pid=$!
+        setsid sh "$here/job.sh" _guard "$dir" "$limit" "$program_pid" $$ </dev/null 7<&- &
+        guard_pid=$! spared=$!
+        RKFLEET_RUN="[$dir]" sh "$here/telemetry.sh" "$dir" "$program_pid" </dev/null 7<&- 8<&- 9<&- &
+        telemetry_pid=$!
+        if [ -n "$stopped" ] && [ -z "$killer_pid" ]; then stop_program; fi
+        reap "$program_pid"
+        status=$reaped was_stopped=$stopped
+        board_now
+        ended=$now_uptime
+        # KILL, because a child that has just been forked may lose a TERM. Its own child, which waits for the keeper
+        # lock, ends with us.
+        kill -s KILL "$guard_pid" 2>/dev/null || :
+        wait "$guard_pid" 2>/dev/null || :           # shells tell stderr how a child was killed
+        kill -s TERM "$telemetry_pid" 2>/dev/null || :
+        wait "$telemetry_pid" 2>/dev/null || :
+        if [ -n "$killer_pid" ]; then
+            kill -s KILL "$killer_pid" 2>/dev/null || :
+            wait "$killer_pid" 2>/dev/null || :
+        fi
+        sweep "$program_pid" || say "processes are left that can not be killed:$members"
+    else
+        was_stopped=1 ended=$began
+    fi
+
+    result=exit-code signal=null
+    if [ "$status" != null ] && [ "$status" -gt 128 ] && [ "$status" -le 192 ]; then
+        result=signal signal=$((status - 128))
+    fi
+    [ "$status" != 0 ] || result=success
+    if [ ! -e "$dir/.armed" ]; then result=timeout status=124; fi
+    [ -z "$was_stopped" ] || result=cancelled
+    kernel_log_since "${began%null}"
+    rm -f -- "$dir/.reserve"
+    facts_into "$dir/facts.after.json" "$@" || say "can not write facts.after.json: $put_error"
+    rm -f -- "$dir/.helper" "$dir/.armed" "$dir/keeper.lock"
+    [ -s "$dir/wrapper.log" ] || rm -f -- "$dir/wrapper.log"
+    # Whoever finds end.json after a power cut relies on the logs being on the disk too.
+    sync -- "$dir/stdout.log" "$dir/stderr.log" "$dir/dmesg.log" "$dir/telemetry.csv" 2>/dev/null || sync
+    put_end || say "can not write end.json: $put_error"
+    # The board first: whoever sees this run's lock free may start the next run at once.
+    exec 9<&-
+}
+
+put_end() {
+    duration=null
+    if [ "$began" != null ] && [ "$ended" != null ]; then duration=$(seconds_between "$began" "$ended"); fi
+    board_now
+    put "$dir/end.json" <<JSON
+{"result":"$result","exit_code":$status,"signal":$signal,"boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"duration_s":$duration,"way":"setsid","limit_s":$limit,"dmesg":"$dmesg_word"}
+JSON
+}
+
+guard() {                                            # RUN_DIR LIMIT_S PROGRAM_PID WRAPPER_PID
+    run_dir "$1"
+    spared=$4
+    exec 5<"$dir/keeper.lock"
+    if ! wrapper_ends "$2"; then
+        # The word for the wrapper that this is a timeout: taking a file away works on a full disk, too.
+        rm -f -- "$dir/.armed"
+        signal_run TERM "$3"
+        if ! wrapper_ends "$GRACE_S"; then
+            signal_run KILL "$3"
+            until wrapper_ends 86400; do :; done
+        fi
+    fi
+    # The wrapper is gone without sending us away, and nobody else would ever end this run: no status to record.
+    sweep "$3" || :
+}
+wrapper_ends() {                                     # SECONDS: 1 when it still lives then
+    while :; do
+        wrapper_status=0
+        flock -s -w "$1" -E $LOCKED 5 8<&- 9<&- || wrapper_status=$?
+        case $wrapper_status in
+            0) return 0 ;;
+            "$LOCKED") return 1 ;;
+            *) sleep 1 ;;                            # somebody killed it: that says nothing about the wrapper
+        esac
+    done
+}
