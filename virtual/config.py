@@ -6,8 +6,9 @@ import dataclasses
 import json
 import re
 
+from virtual.layouts import LAYOUTS
+
 FAULTS = frozenset({"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"})
-RUNTIMES = frozenset({"1.2.3"})  # whose layout the demo can print
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")  # also the board's host name, and Linux allows 64
 
 
@@ -37,15 +38,15 @@ class BoardConfig:
         for fault in self.faults:
             if fault not in FAULTS:
                 raise BadConfig(f"faults: {fault!r} is unknown; there are {', '.join(sorted(FAULTS))}")
-        if self.runtime not in RUNTIMES:
-            raise BadConfig(f"runtime: {self.runtime!r} is not modelled; there is {', '.join(sorted(RUNTIMES))}")
+        if not isinstance(self.runtime, str) or self.runtime not in LAYOUTS:
+            raise BadConfig(f"runtime: {self.runtime!r} is not modelled; there are {', '.join(LAYOUTS)}")
         if not isinstance(self.driver, str) or not re.fullmatch(r"\d+\.\d+\.\d+", self.driver):
             raise BadConfig(f"driver: {self.driver!r} is not a version like 0.9.8")
 
     @property
     def driver_shown(self) -> str:
         """The driver version wherever it is read; an old one comes with the fault of the same name."""
-        return "0.9.6" if "driver_too_old" in self.faults else self.driver
+        return LAYOUTS[self.runtime].driver_too_old if "driver_too_old" in self.faults else self.driver
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

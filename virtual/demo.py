@@ -1,8 +1,8 @@
-"""What the official text demo says, layout of runtime 1.2.3, with this board's numbers in it.
+"""What the official text demo says, in the layout of this board's runtime and with this board's numbers in it.
 
 Standard output is the stdio buffer of a C program: the demo's own ``printf`` waits in it as long as the kind of
 output wants, the runtime flushes after each of its lines, errors go to standard error at once. A demo that is
-killed takes what is in its buffer with it.
+killed, or aborts, takes what is in its buffer with it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from virtual import physics
 from virtual.answers import natural_length, prompt_tokens, tokens
 from virtual.artifacts import Architecture, Header, read_header
 from virtual.kernel_log import oom_lines
+from virtual.layouts import LAYOUTS, LOAD_ERROR, AfterFailure, Figures
 from virtual.machine import Work
 
 if TYPE_CHECKING:
     from virtual.board import Board
 
-RULER = "-" * 86
 STDIO_BYTES = 4096
 STEP_S = 0.05  # wall time between two pieces of a streamed answer
 MENU = (
@@ -29,7 +29,10 @@ MENU = (
     "有28位小朋友排成一行,从左边开始数第10位是学豆,从右边开始数他是第几位?",
 )
 INIT_FAILED = 255
-GIB = 1024**3
+ASSERTED = (  # what comes of asking a model that did not load
+    ":0: GGML_ASSERT(view_src == NULL || data_size == 0 || data_size + view_offs <= ggml_nbytes(view_src)) failed\n"
+)
+FREED_TWICE = "free(): double free detected in tcache 2\n"
 
 
 class Gone(Exception):
@@ -44,6 +47,7 @@ class Terminal(Protocol):
     async def read_line(self) -> str | None: ...
     async def sleep(self, seconds: float) -> None: ...
     def leave(self, code: int) -> None: ...
+    def abort(self) -> None: ...
     async def never(self) -> None: ...
 
 
@@ -103,6 +107,7 @@ class Conversation:
         self._request = request
         self._run = run_number
         self._stdout = Stdout(terminal, request.buffer)
+        self._layout = LAYOUTS[board.config.runtime]
         self._faults = frozenset(board.config.faults)
         self._lucky = physics.luck(self._machine.chip, board.name, board.config.seed, run_number)
         self._scale = board.config.time_scale
@@ -115,9 +120,12 @@ class Conversation:
         """Talk until the demo ends; raises Gone when it ends without us."""
         self._stdout.print("rkllm init start\n")
         header = await self._load()
-        if header is None:
+        if header is None and self._layout.after_failure is not AfterFailure.SAYS_SUCCESS:
             self._stdout.print("\nrkllm init failed\n")
-            self._leave(INIT_FAILED)
+            if self._layout.after_failure is AfterFailure.ABORTS:
+                self._abort(FREED_TWICE)
+            else:
+                self._leave(INIT_FAILED)
             return
         self._stdout.print("rkllm init success\n")
         self._stdout.print(
@@ -133,7 +141,7 @@ class Conversation:
             line = await self._terminal.read_line()
             if line == "exit":
                 break
-            if line == "clear":
+            if line == "clear" and self._layout.has_clear:
                 continue
             prompt = line or ""  # at the end of input the real one asks itself nothing, for ever
             if prompt in ("0", "1"):
@@ -144,6 +152,10 @@ class Conversation:
                 self._stdout.print("\n")
                 await self._terminal.sleep(STEP_S)
                 continue
+            if header is None:
+                self._stdout.flush()  # an assertion does that before it aborts
+                self._abort(ASSERTED)
+                return
             await self._turn(header, prompt)
         self._leave(0)
 
@@ -151,44 +163,33 @@ class Conversation:
 
     async def _load(self) -> Header | None:
         board, request = self._board, self._request
-        driver = board.config.driver_shown
-        if tuple(map(int, driver.split("."))) < (0, 9, 7):
-            self._say("W rkllm: Warning: Your rknpu driver version is too low, please upgrade to 0.9.7")
-        versions = f"rkllm-runtime version: {board.config.runtime}, rknpu driver version: {driver}, platform: RK3588"
-        self._say(f"I rkllm: {versions}")
-        self._say(f"I rkllm: loading rkllm model from {request.model_path}")
+        layout = self._layout
+        self._say(*layout.banner(board.config.runtime, board.config.driver_shown))
+        self._say(*layout.loading(request.model_path))
         header = read_header(request.head or "")
         if header is None or header.size_bytes != request.size_bytes:
-            self._terminal.err("E rkllm: invalid rkllm model!\n")
-            self._failed("invalid model")
+            self._failed("invalid model", layout.broken_model, layout.last_word)
             return None
-        limit = header.max_context
         context, new = _number(request.context), _number(request.new)
-        self._say(
-            f"I rkllm: rkllm-toolkit version: {header.toolkit}, max_context_limit: {limit}, npu_core_num:"
-            f" {header.npu_core_num}, target_platform: {header.target_platform}, model_dtype: {header.dtype}"
-        )
-        if context > limit:
-            said = f"max_context[{context}] must be less than the model's max_context_limit[{limit}]"
-            self._terminal.err(f"E rkllm: {said}\n")
-            self._failed("context over limit")
+        self._say(*layout.model(header))
+        if context > header.max_context:
+            said = f"max_context[{context}] must be less than the model's max_context_limit[{header.max_context}]"
+            self._failed("context over limit", (f"E rkllm: {said}",))
             return None
         arch = header.architecture
         if "driver_too_old" in self._faults:
             board.truth.record("fault", fault="driver_too_old", pid=request.pid, run=self._run)
             await self._terminal.sleep(0.2 / self._scale)
             size = int(physics.body_bytes(arch) + arch.vocab * arch.hidden)
-            for text in (
-                "failed to allocate handle, ret: -1, errno: 14, errstr: Bad address",
-                f"failed to malloc npu memory, size: {size}, flags: 0x2",
-                "load model file error!",
-            ):
-                self._terminal.err(f"E RKNN: [{_stamp()}] {text}\n")
-            self._failed("driver too old")
+            complaints = (
+                "E RKNN: [{stamp}] failed to allocate handle, ret: -1, errno: 14, errstr: Bad address",
+                f"E RKNN: [{{stamp}}] failed to malloc npu memory, size: {size}, flags: 0x2",
+                LOAD_ERROR,
+            )
+            self._failed("driver too old", complaints, layout.last_word)
             return None
         await self._fill_memory(header, context)
-        self._say("I rkllm: Enabled cpus: [4, 5, 6, 7]")
-        self._say("I rkllm: Enabled cpus num: 4")
+        self._say(*layout.processors())
         self._context, self._new = max(context, 1), max(new, 1)
         return header
 
@@ -249,9 +250,10 @@ class Conversation:
             "clocks": clocks,
         }
         self._board.truth.record("turn", pid=self._request.pid, run=self._run, **self.made)
+        self._stdout.print("\n")  # the demo's own, when it is told that the answer is over; the table comes after that
         if self._request.log_level >= 1:
-            self._table(prefill_ms, asked, generate_ms, length - 1)
-        self._stdout.print("\n")  # the demo's own, when it is told that the answer is over
+            figures = Figures(self._init_ms, prefill_ms, asked, generate_ms, length - 1, self._peak_bytes)
+            self._say(*self._layout.table(figures, is_first=self._turns == 1))
 
     async def _generate(self, arch: Architecture, cores: int, asked: int, length: int, words: Iterator[str]) -> float:
         """Say the tokens after the first at the pace of this machine; returns the time they took."""
@@ -290,29 +292,13 @@ class Conversation:
             self._board.truth.record("fault", fault="drop_connection", pid=pid, run=self._run)
             self._board.drop_connections()
 
-    def _table(self, prefill_ms: float, asked: int, generate_ms: float, said: int) -> None:
-        if self._turns == 1:
-            self._say(f"I rkllm: {RULER}")
-            self._say(f"I rkllm:  Model init time (ms)  {self._init_ms:<75.2f}")
-        self._say(f"I rkllm: {RULER}")
-        titles = ("Stage", "Total Time (ms)", "Tokens", "Time per Token (ms)", "Tokens per Second")
-        self._say("I rkllm:  {:<12}  {:<15}  {:<8}  {:<23}  {:<23}".format(*titles))
-        self._say(f"I rkllm: {RULER}")
-        for stage, total_ms, count in (("Prefill", prefill_ms, asked), ("Generate", generate_ms, said)):
-            each_ms = total_ms / count if count else 0.0
-            rate = 1000.0 / total_ms * count if total_ms else 0.0
-            self._say(f"I rkllm:  {stage:<12}  {total_ms:<15.2f}  {count:<8d}  {each_ms:<23.2f}  {rate:<23.2f}")
-        self._say(f"I rkllm: {RULER}")
-        self._say("I rkllm:  Peak Memory Usage (GB)")
-        self._say(f"I rkllm:  {self._peak_bytes / GIB:<12.2f}")
-        self._say(f"I rkllm: {RULER}")
-
     # --- small things -------------------------------------------------------------------------------------------
 
-    def _say(self, line: str) -> None:
-        """A line of the runtime: flushed, and with it whatever the demo had printed before."""
-        self._stdout.print(f"{line}\n")
-        self._stdout.flush()
+    def _say(self, *lines: str) -> None:
+        """Lines of the runtime: each is flushed, and with it whatever the demo had printed before."""
+        for line in lines:
+            self._stdout.print(f"{line}\n")
+            self._stdout.flush()
 
     def _resident(self, resident_bytes: float) -> None:
         self._peak_bytes = max(self._peak_bytes, resident_bytes)
@@ -327,8 +313,18 @@ class Conversation:
         board.enclosure.run(["kill", "-KILL", str(pid)])
         await self._terminal.never()
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, why: str, complaints: tuple[str, ...], last_word: str = "") -> None:
+        """The model does not load: say so as this runtime does."""
+        for complaint in complaints:
+            self._terminal.err(complaint.replace("{stamp}", _stamp()) + "\n")
+        if last_word:
+            self._stdout.print(f"{last_word}\n")
         self._board.truth.record("init_failed", pid=self._request.pid, run=self._run, why=why)
+
+    def _abort(self, last_words: str) -> None:
+        """End as a C program does that has lost its mind: what waits in the buffer stays there."""
+        self._terminal.err(last_words)
+        self._terminal.abort()
 
     def _leave(self, code: int) -> None:
         self._stdout.flush()

@@ -7,7 +7,7 @@ from virtual.machine import Machine
 from virtual.rootfs import KERNEL_RELEASE, KERNEL_VERSION
 from virtual.sysfs import MODEL
 
-DRIVER_DATES = {"0.9.8": "20240828", "0.9.7": "20240424", "0.9.6": "20240322"}
+DRIVER_DATES = {"0.9.8": "20240828", "0.9.7": "20240424", "0.9.6": "20240322", "0.9.3": "20231121"}
 
 
 def boot_lines(machine: Machine, config: BoardConfig) -> list[tuple[float, str]]:

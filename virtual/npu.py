@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NODE = "renderD129"
 OPEN_LIMIT_S = 10.0
+ABORTED = 134  # as a shell counts it
 STATUS_KEYS = re.compile(rb"^(VmPeak|VmSize|VmHWM|VmRSS|RssShmem):\t *\d+ kB$", re.MULTILINE)
 
 
@@ -196,6 +197,10 @@ class Link:
     def leave(self, code: int) -> None:
         self.code = code
         self._send("x", str(code))
+
+    def abort(self) -> None:
+        self.code = ABORTED
+        self._send("a", "")
 
     async def read_line(self) -> str | None:
         """The next line of the demo's standard input; None at its end."""

@@ -319,11 +319,11 @@ def test_the_demo_prints_what_the_real_one_prints(board: Board) -> None:
         "",
     ]
     assert any(line.startswith("user: robot: ") for line in lines)
-    first = next(number for number, line in enumerate(lines) if line.endswith(RULER))
-    assert lines[first] != RULER  # no newline after the answer: glued to it
+    first = lines.index(RULER)
+    assert lines[first + 11 :] == ["", "user: "]
     table = lines[first : first + 11]
     patterns = [
-        rf".*{RULER}",
+        RULER,
         r"I rkllm:  Model init time \(ms\)  \d+\.\d\d +",
         RULER,
         r"I rkllm:  Stage         Total Time \(ms\)  Tokens    Time per Token \(ms\)      Tokens per Second      ",
@@ -379,6 +379,24 @@ def test_a_spoilt_model_file_is_refused(board: Board, spoil: str, complaint: byt
     assert done.returncode == 255
     assert complaint in done.stderr
     assert done.stdout.endswith(b"\nrkllm init failed\n")
+
+
+def test_an_old_runtime_says_success_of_a_spoilt_model_and_aborts_when_asked(
+    new_board: Callable[..., Board],
+) -> None:
+    veteran = new_board("veteran", runtime="1.1.4")
+    veteran.say(f"head -c 1000 {veteran.put_model()} >/root/spoilt.rkllm")
+    done = veteran.ask("/root/spoilt.rkllm")
+    assert done.returncode == 134
+    assert b"rknn_init fail! ret=-1\nrkllm init success\n" in done.stdout
+    assert re.search(rb"invalid rknn llm model magic\n.*load model file error!\n:0: GGML_ASSERT", done.stderr)
+    assert [entry["code"] for entry in veteran.truth("demo_ended")] == [134]
+    unasked = ASK.format(model="/root/spoilt.rkllm", new=8, context=512, limit=20).replace(
+        "Why is the sky blue?\\n", ""
+    )
+    done = veteran.ssh(unasked)
+    assert (done.returncode, b"rkllm init success\n" in done.stdout) == (0, True)
+    assert "1.1.4" in veteran.say("tr '\\000' '\\n' </opt/rkllm/lib/librkllmrt.so")
 
 
 def test_a_context_over_the_models_limit_is_refused(board: Board) -> None:
@@ -595,6 +613,13 @@ def test_a_bad_config_is_a_usage_error_that_names_the_key(state: Path) -> None:
     done = virtual("up", "bad", "--state", state, "--config", '{"faults": ["hangs"]}')
     assert done.returncode == 2
     assert "'hangs' is unknown" in done.stderr
+
+
+def test_an_unknown_runtime_is_refused_in_one_line_that_names_those_that_exist(state: Path) -> None:
+    done = virtual("up", "bad", "--state", state, "--config", '{"runtime": "1.0.1"}')
+    known = "1.1.0, 1.1.1, 1.1.2, 1.1.3, 1.1.4, 1.2.0, 1.2.1, 1.2.2, 1.2.3, 1.3.0"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"virtual: runtime: '1.0.1' is not modelled; there are {known}\n"
 
 
 def test_the_ground_truth_is_out_of_the_boards_reach(board: Board) -> None:

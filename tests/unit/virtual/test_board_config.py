@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from virtual.config import BadConfig, BoardConfig, parse_config
+from virtual.layouts import LAYOUTS
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,9 @@ from virtual.config import BadConfig, BoardConfig, parse_config
         ('{"ram_gib": "8"}', "ram_gib"),
         ('{"ram_gib": NaN}', "ram_gib"),
         ('{"seed": 1.5}', "seed"),
-        ('{"runtime": "1.1.4"}', "runtime"),
+        ('{"runtime": "1.2.4"}', "'1.2.4' is not modelled; there are 1.1.0, .*, 1.2.3, 1.3.0$"),
+        ('{"runtime": 1.2}', "runtime"),
+        ('{"runtime": ["1.2.3"]}', "runtime"),
         ('{"driver": "v0.9.8"}', "driver"),
         ('{"idle_exit_s": -1}', "idle_exit_s"),
     ],
@@ -42,3 +45,9 @@ def test_a_config_survives_being_written_and_read() -> None:
 def test_the_old_driver_of_the_fault_is_shown_everywhere() -> None:
     assert BoardConfig(driver="0.9.7").driver_shown == "0.9.7"
     assert BoardConfig(driver="0.9.8", faults=("driver_too_old",)).driver_shown == "0.9.6"
+
+
+def test_what_is_too_old_a_driver_depends_on_the_runtime() -> None:
+    shown = {name: BoardConfig(runtime=name, faults=("driver_too_old",)).driver_shown for name in LAYOUTS}
+    assert shown.pop("1.1.0") == "0.9.3"
+    assert set(shown.values()) == {"0.9.6"}
