@@ -2,7 +2,7 @@
 
 The board's ``end.json`` is the first witness, the logs refine it: exit code 0 with a complete table is ``ok``
 only when nothing in the logs refutes the numbers. Where there is no ``end.json`` the workstation's
-``outcome.json`` speaks.
+``outcome.json`` speaks; of a log made by hand there is neither, and the log alone decides.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ ADVICE = {
     Outcome.LOST: "run it again; if it is lost again, look at the kernel's log on the board",
     Outcome.UNREACHABLE: "invoke boards",
 }
+_NO_TABLE = "run it again with RKLLM_LOG_LEVEL=1 in its environment, and keep the whole of stdout and stderr"
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,21 @@ class Judgement:
     advice: str | None = None
 
 
-def judge(*, end: End | None, logs: Logs, start_boot_id: str | None = None, told: Judgement | None = None) -> Judgement:
-    """The outcome of one run. ``told`` is what the workstation recorded of a run without an end."""
+def judge(
+    *,
+    end: End | None,
+    logs: Logs,
+    start_boot_id: str | None = None,
+    told: Judgement | None = None,
+    by_hand: bool = False,
+) -> Judgement:
+    """The outcome of one run. ``told`` is what the workstation recorded of a run without an end.
+
+    ``by_hand``: a person brought the log, so there was never anybody to record an end.
+    """
     if end is None:
+        if by_hand:
+            return told or _by_logs(logs)
         return told or _why(Outcome.LOST, "there is no end.json: the run never said how it ended")
     if start_boot_id and end.boot_id and start_boot_id != end.boot_id:
         return _why(Outcome.REBOOTED, "start.json and end.json are of two boots of the board")
@@ -108,12 +121,28 @@ def judge(*, end: End | None, logs: Logs, start_boot_id: str | None = None, told
         if _out_of_memory(end, logs):  # old demos end with 0 after a failed allocation
             return _why(Outcome.OOM, logs.means or "out of memory", logs.advice)
         return _why(Outcome.FAILED, "exit code 0 without a performance table" + _cause(logs), logs.advice)
+    return _by_table(logs)
+
+
+def _by_table(logs: Logs) -> Judgement:
+    """There is a complete table: is it to be believed."""
     refuted = list(logs.refuted)
     if logs.failure and not refuted:
         refuted.append(_name(logs))
     if refuted:
         return _why(Outcome.TAINTED, "; ".join(refuted), logs.advice)
     return Judgement(Outcome.OK)
+
+
+def _by_logs(logs: Logs) -> Judgement:
+    """Nobody said how it ended, and nobody was there to be lost to: what is in the log is all there is."""
+    if logs.has_table:
+        return _by_table(logs)
+    if _out_of_memory(End(None), logs):
+        return _why(Outcome.OOM, logs.means or "out of memory", logs.advice)
+    if logs.failure == "timeout_or_stdin":  # the log itself holds the exit code of a time limit
+        return _why(Outcome.TIMEOUT, _name(logs), logs.advice)
+    return _why(Outcome.FAILED, "no performance table in the log" + _cause(logs), logs.advice or _NO_TABLE)
 
 
 def _why(outcome: Outcome, reason: str, advice: str | None = None) -> Judgement:

@@ -14,6 +14,7 @@ from analysis.evidence import LOGS, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
 from analysis.outcome import End, Judgement, Logs, Outcome, judge
 from analysis.parse import ParsedRun, Planned, parse_run
+from analysis.stated import checks_of_stated, contradicted, stated_end, stated_text
 from analysis.text import plain
 
 MEASURED, SIMULATED, MANUAL, UNKNOWN = "measured", "simulated", "manual", "unknown"
@@ -69,6 +70,7 @@ class Run:
     artifact_sha256: str | None = None
     created_utc: str | None = None
     tool: str | None = None
+    stated: str | None = None  # what a person said of a log made by hand
     ttft_ms: float | None = None
     prefill_tps: float | None = None
     prefill_tokens: int | None = None
@@ -119,7 +121,8 @@ def read_run(files: RunFiles) -> Run:
     facts = [files.record(f"facts.{when}.json") for when in ("before", "after")]
     problem = _spec_problem(files, records["spec"])
     spec, start, end_record = (_fields(records[name]) for name in ("spec", "start", "end"))
-    end = _end(records["end"])
+    by_hand = spec.text("origin") == MANUAL
+    end = _end(records["end"]) or (stated_end(spec) if by_hand else None)
     planned = _planned(spec)
     parsed = parse_run(
         stdout=files.read("stdout.log"),
@@ -136,7 +139,10 @@ def read_run(files: RunFiles) -> Run:
         logs=_logs(parsed, files.changed()),
         start_boot_id=start.text("boot_id"),
         told=_told(records["outcome"]),
+        by_hand=by_hand,
     )
+    if by_hand:
+        judgement = contradicted(judgement, checks_of_stated(spec, parsed))
     if problem is not None:
         judgement = Judgement(Outcome.FAILED, problem)
     log_file = next((files.path(name) for name in LOGS if files.has(name)), None)
@@ -153,7 +159,8 @@ def read_run(files: RunFiles) -> Run:
         model=spec.text("model"),
         model_title=spec.text("model_title"),
         kind=kind,
-        npu_cores=spec.whole("npu_cores"),
+        # Nobody planned a log made by hand: without a word on its cores it belongs where the banner puts it.
+        npu_cores=spec.whole("npu_cores") or (values.whole("npu_core_num") if by_hand else None),
         npu_core_num=values.whole("npu_core_num"),
         workload=Workload(
             prompt_set=spec.text("workload.prompt_set"),
@@ -165,14 +172,15 @@ def read_run(files: RunFiles) -> Run:
         ),
         repeat=spec.whole("repeat"),
         warmup=spec.flag("warmup") is True,
-        runtime=values.text("runtime"),
-        driver=values.text("driver") or _first(facts, "npu.driver"),
+        runtime=values.text("runtime") or spec.text("stated.runtime"),
+        driver=values.text("driver") or _first(facts, "npu.driver") or spec.text("stated.driver"),
         toolkit=values.text("toolkit"),
         dtype=values.text("model_dtype"),
         artifact=spec.text("artifact.file"),
         artifact_sha256=spec.text("artifact.sha256"),
         created_utc=spec.text("created_utc"),
         tool=spec.text("tool"),
+        stated=stated_text(spec) if by_hand else None,
         # With an image the first token also waits for the encoder, which has its own row in a later table.
         ttft_ms=values.number("prefill.total_ms") if kind == "llm" else None,
         prefill_tps=values.number("prefill.tps"),
@@ -203,7 +211,8 @@ def _spec_problem(files: RunFiles, record: Record | Unreadable | None) -> str | 
             return f"spec.json is of {key} {record.get(key)!r:.80}, its folder is {folder!r:.80}"
     if record.text("model") is None:
         return f"spec.json: model is {record.get('model')!r:.80}, not a name"
-    if record.whole("npu_cores") is None:
+    may_be_open = record.text("origin") == MANUAL and record.get("npu_cores") is None
+    if record.whole("npu_cores") is None and not may_be_open:
         return f"spec.json: npu_cores is {record.get('npu_cores')!r:.80}, not a whole number"
     return None
 
@@ -261,6 +270,7 @@ def _planned(spec: Record) -> Planned:
         max_new_tokens=spec.whole("workload.max_new_tokens"),
         max_context_len=spec.whole("workload.max_context_len"),
         prompt_chars=spec.whole("workload.prompt_chars"),
+        runtime=spec.text("stated.runtime"),
         is_vision=None if kind is None else kind == "vlm",
     )
 
