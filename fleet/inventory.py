@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -60,6 +60,10 @@ class Fault(enum.StrEnum):
     DISK_FULL = "disk_full"  # no space left on the board
 
 
+# the runtimes whose layout a virtual board can print
+Runtime = Literal["1.1.0", "1.1.1", "1.1.2", "1.1.3", "1.1.4", "1.2.0", "1.2.1", "1.2.2", "1.2.3", "1.3.0"]
+
+
 def _switch_or_mapping(value: object) -> object:
     return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
@@ -94,7 +98,7 @@ class Virtual(Frozen):
     )
     faults: Faults = ()
     ram_gib: GiB = 8.0
-    runtime: Version = "1.2.3"
+    runtime: Runtime = Field(default="1.2.3", description=f"one of {', '.join(get_args(Runtime))}, in quotes")
     driver: Version = "0.9.8"
     seed: int = Field(default=0, strict=True, ge=0, lt=2**31, description="a whole number from 0")
 

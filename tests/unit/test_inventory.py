@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -11,7 +12,19 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fleet.errors import ConfigError, ExitCode
-from fleet.inventory import BoardEntry, Fault, Inventory, Paths, Shared, Virtual, Written, load_inventory, select
+from fleet.inventory import (
+    BoardEntry,
+    Fault,
+    Inventory,
+    Paths,
+    Runtime,
+    Shared,
+    Virtual,
+    Written,
+    load_inventory,
+    select,
+)
+from virtual.layouts import LAYOUTS
 
 SHIPPED = Path(__file__).parents[2] / "inventory.yaml"
 HOSTILE = "1; touch pwned #"
@@ -123,6 +136,16 @@ boards:
     assert (c.virtual, c.user, c.jump, c.paths.llm_demo) == (None, "radxa", "gw.lab", None)
     assert (a.user, a.jump) == ("root", None), "what reaches real boards is nothing to a virtual one"
     assert (d.paths.store, d.paths.llm_demo) == ("other", "/opt/rkllm/llm_demo")
+
+
+@pytest.mark.parametrize("runtime", LAYOUTS)
+def test_every_runtime_that_a_virtual_board_can_be_is_accepted(tmp_path: Path, runtime: str) -> None:
+    virtual = load(tmp_path, board(f"{{virtual: {{runtime: {runtime}}}}}")).board("a").virtual
+    assert virtual is not None and virtual.runtime == runtime
+
+
+def test_no_runtime_is_accepted_that_a_virtual_board_can_not_be() -> None:
+    assert get_args(Runtime) == tuple(LAYOUTS)
 
 
 def test_a_key_file_is_seen_from_the_inventory_or_the_home_folder(
@@ -240,7 +263,13 @@ def test_the_tilde_of_a_board_path_means_its_home_which_is_where_relative_paths_
         ),
         (
             "{virtual: {runtime: 1.2}}",
-            "boards.a.virtual.runtime: 1.2 is not a version such as '1.2.3', in quotes (line 2)",
+            f"boards.a.virtual.runtime: 1.2 is not one of {', '.join(LAYOUTS)}, in quotes (line 2)",
+        ),
+        ("{virtual: {runtime: 1.2.4}}", "boards.a.virtual.runtime: '1.2.4' is not one of 1.1.0, 1.1.1, 1.1.2, 1.1.3,"),
+        ("{virtual: {runtime: [1.2.3]}}", "boards.a.virtual.runtime: a list is not one of 1.1.0, 1.1.1, 1.1.2, 1.1.3,"),
+        (
+            "{virtual: {driver: 0.9}}",
+            "boards.a.virtual.driver: 0.9 is not a version such as '1.2.3', in quotes (line 2)",
         ),
         ("{virtual: {time_scale: 0}}", "boards.a.virtual.time_scale: 0 is not a number from 1 to 1000 (line 2)"),
         (
