@@ -12,7 +12,7 @@ from tabulate import tabulate
 from analysis.errors import CannotRead
 from analysis.evidence import RunFiles, find_runs
 from analysis.metrics import TABLE_METRICS
-from analysis.parse import parse_stream
+from analysis.parse import FAILURE_CLASSES, parse_stream
 from analysis.runs import Run, read_run
 from analysis.text import plain
 from analysis.writers.listing import check_format
@@ -54,7 +54,7 @@ def read_path(path: Path, form: str = "table") -> str:
         raise CannotRead("no log below it", file=str(path))
     if form == "json":
         return json.dumps(found, ensure_ascii=False, indent=1)
-    return "\n\n".join(_lines(answer, form) for answer in found)
+    return "\n\n".join(_lines(answer | _next_step(answer), form) for answer in found)
 
 
 def _items(path: Path) -> list[Path]:
@@ -77,6 +77,12 @@ def _answer(path: Path) -> dict[str, Any]:
         return {"file": str(path), **parse_stream(path).as_dict()}
     run = read_run(run_files(path))
     return {name: value for name, value in asdict(run).items() if name != "log_file"}
+
+
+def _next_step(answer: dict[str, Any]) -> dict[str, Any]:
+    """What a class of failure means and what to do about it; a run has this from its own logs together."""
+    known = FAILURE_CLASSES.get(str(answer.get("failure")))
+    return {"means": known.means, "try": known.advice} if known and not answer.get("advice") else {}
 
 
 def _lines(answer: dict[str, Any], form: str) -> str:

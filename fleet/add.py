@@ -26,6 +26,7 @@ from fleet.facts import Facts, read_facts
 from fleet.inventory import Inventory, load_inventory
 from fleet.login import USUAL_KEYS
 from fleet.rows import board_row
+from fleet.run import SAFE_NAME
 from fleet.session import Session
 from fleet.trust import Ask, accept, look
 
@@ -91,7 +92,7 @@ def _entry_text_checked(inventory: Inventory, name: str, newcomer: Newcomer) -> 
     if newcomer.llm_demo:
         entry["paths"] = {"llm_demo": newcomer.llm_demo}
     # JSON is YAML, and it quotes whatever was typed; comments and order of the file stay as they are.
-    lines = [f"  {json.dumps(name, ensure_ascii=False)}:"]
+    lines = [f"  {name if SAFE_NAME.fullmatch(name) else json.dumps(name)}:"]
     lines += [f"    {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()]
     new = _inserted(old, "\n".join(lines) + "\n")
     trial = inventory.file.with_name(f".{inventory.file.name}.trial")
