@@ -37,29 +37,6 @@ REPEATED = 10  # times that the small logs are read in a turn
 CSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 END = re.compile(r"\r?\n|\r")
 WORDS = "the board answers slowly: 板子 内存 带宽 a token costs 4.2 ms, so 3 cores help"
-    [
-        "the",
-        "board",
-        "answers",
-        "slowly",
-        "as",
-        "memory",
-        "is",
-        "narrow",
-        "板子",
-        "内存",
-        "带宽",
-        "a",
-        "token",
-        "costs",
-        "4.2",
-        "ms,",
-        "so",
-        "3",
-        "cores",
-        "help",
-    ]
-)
 
 
 def plain(path: Path) -> int:
