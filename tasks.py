@@ -246,6 +246,85 @@ def parse(_c: Context, path: str | None = None, format: str = "table") -> None:
     print(read_path(Path(path or "."), format))
 
 
+@verb(
+    name="import",
+    help={
+        "path": "a log (stdout of one run), or a folder with the logs of one run or of several",
+        "board-model": "the board it was made on, in your words: 'Orange Pi 5 Plus 8GB'",
+        "model": "a model of models.yaml, or any other name",
+        "kind": "llm or vlm, for a model that models.yaml does not know",
+        "cores": "NPU cores that were meant; default: what the banner says",
+        "context": "max_context_len that was asked for",
+        "new-tokens": "max_new_tokens that was asked for",
+        "runtime": "version of the RKLLM runtime, such as 1.2.3",
+        "driver": "version of the rknpu driver, such as 0.9.8",
+        "date": "when it was measured, ISO 8601",
+        "exit-code": "of the demo, where somebody saw it",
+        "note": "anything else about it",
+        "format": FORMAT,
+    },
+    positional=["path"],
+)
+def import_(
+    _c: Context,
+    path: str | None = None,
+    board_model: str = "",
+    model: str = "",
+    kind: str = "",
+    cores: str = "",
+    context: str = "",
+    new_tokens: str = "",
+    runtime: str = "",
+    driver: str = "",
+    date: str = "",
+    exit_code: str = "",
+    note: str = "",
+    format: str = "table",
+) -> None:
+    """Take logs made by hand into the evidence, as manual.
+
+    invoke import run.log --board-model 'Orange Pi 5 Plus 8GB' --model qwen3-0.6b --cores 3
+    invoke import logs/tuesday --board-model 'ROCK 5B 16GB' --model qwen3-0.6b --context 4096 --note 'open case, no fan'
+    """
+    from analysis.cells import cells
+    from analysis.reading import run_files
+    from analysis.runs import read_run
+    from analysis.writers import bench as bench_table
+    from analysis.writers.listing import check_format
+    from fleet.manual import import_logs
+    from fleet.stated import Stated
+
+    check_format(format)
+    stated = Stated.typed(
+        board_model=board_model,
+        model=model,
+        kind=kind,
+        cores=cores,
+        context=context,
+        new_tokens=new_tokens,
+        runtime=runtime,
+        driver=driver,
+        date=date,
+        exit_code=exit_code,
+        note=note,
+    )
+    session = _session()
+    done = import_logs(
+        path or "", stated, collected=session.collected, catalogue=session.catalogue(), tool=session.version
+    )
+    for remark in done.remarks:
+        print(remark, file=sys.stderr)
+    for folder in done.known:
+        print(f"here already, nothing added: {session.shown(folder)}", file=sys.stderr)
+    for folder in done.added:
+        print(f"{session.shown(folder)}: {_headline(folder)}", file=sys.stderr)
+    if done.added:
+        for written in _summaries(session):
+            print(f"wrote {written}", file=sys.stderr)
+    runs = [read_run(run_files(folder)) for folder in [*done.known, *done.added]]
+    print(bench_table(cells(runs), format))
+
+
 @verb(help={"format": FORMAT})
 def demo(_c: Context, format: str = "table") -> None:
     """Run the whole pipeline on the virtual boards of the inventory.
