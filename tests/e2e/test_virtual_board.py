@@ -13,9 +13,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class Board:
 
     state: Path
     facts: dict[str, Any]
+    through: Path | None = None  # the socket of a connection that stands
 
     @property
     def name(self) -> str:
@@ -52,7 +54,8 @@ class Board:
         hosts.write_text(f"[127.0.0.1]:{self.facts['port']} {self.facts['host_key']}\n")
         settings = ("StrictHostKeyChecking=yes", f"UserKnownHostsFile={hosts}", "BatchMode=yes", "IdentitiesOnly=yes")
         keys = ["-F", "/dev/null", "-i", self.facts["identity"], "-o", f"Port={self.facts['port']}"]
-        return keys + [word for setting in settings for word in ("-o", setting)]
+        shared = [] if self.through is None else ["-S", str(self.through)]
+        return keys + [word for setting in settings for word in ("-o", setting)] + shared
 
     def argv(self, command: str, *extra: str) -> list[str]:
         return ["ssh", *self.options, *extra, "root@127.0.0.1", command]
@@ -65,10 +68,14 @@ class Board:
         assert done.returncode == 0, done
         return done.stdout.decode()
 
-    def put_model(self, folder: str = "/root", npu_core_num: int = 3) -> str:
-        path = f"{folder}/{artifact_name('qwen3-0.6b', npu_core_num)}"
-        done = self.ssh(f"cat >{path}", artifact_bytes("qwen3-0.6b", npu_core_num))
-        assert done.returncode == 0, done
+    def put_model(self, npu_core_num: int = 3) -> str:
+        """Have that model on the board; one that a test has put there before is there still."""
+        path = f"/root/{artifact_name('qwen3-0.6b', npu_core_num)}"
+        data = artifact_bytes("qwen3-0.6b", npu_core_num)
+        here = Path(f"{self.state}/{self.name}/root{path}")
+        if not here.exists() or here.read_bytes() != data:
+            done = self.ssh(f"cat >{path}", data)
+            assert done.returncode == 0, done
         return path
 
     def ask(
@@ -132,9 +139,21 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def board(state: Path) -> Board:
+def healthy(state: Path) -> Board:
     """A healthy board; tests leave it as they found it."""
     return switch_on(state, "healthy")
+
+
+@pytest.fixture(scope="module")
+def board(healthy: Board) -> Iterator[Board]:
+    """The healthy board over one connection that stands, for tests that are not about connections."""
+    with tempfile.TemporaryDirectory() as folder:  # short: the path of a socket may have 107 characters
+        shared = replace(healthy, through=Path(folder) / "ssh")
+        until_closed = shared.argv("echo; exec cat", "-M")
+        with subprocess.Popen(until_closed, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as master:
+            assert master.stdout is not None
+            assert master.stdout.readline() == b"\n"
+            yield shared
 
 
 @pytest.fixture
@@ -155,49 +174,49 @@ def new_board(state: Path) -> Iterator[Callable[..., Board]]:
 
 
 @pytest.mark.parametrize("code", [0, 1, 3, 127, 255])
-def test_a_command_ends_with_its_own_exit_code(board: Board, code: int) -> None:
-    assert board.ssh(f"exit {code}").returncode == code
+def test_a_command_ends_with_its_own_exit_code(healthy: Board, code: int) -> None:
+    assert healthy.ssh(f"exit {code}").returncode == code
 
 
-def test_output_and_errors_come_apart(board: Board) -> None:
-    done = board.ssh("echo good; echo bad >&2")
+def test_output_and_errors_come_apart(healthy: Board) -> None:
+    done = healthy.ssh("echo good; echo bad >&2")
     assert (done.stdout, done.stderr) == (b"good\n", b"bad\n")
 
 
-def test_megabytes_of_any_bytes_go_through_in_both_directions(board: Board) -> None:
+def test_megabytes_of_any_bytes_go_through_in_both_directions(healthy: Board) -> None:
     data = hashlib.shake_256(b"megabytes").digest(10_000_000)
-    assert board.ssh("cat", data).stdout == data
-    assert board.ssh("sha256sum", data).stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
+    assert healthy.ssh("cat", data).stdout == data
+    assert healthy.ssh("sha256sum", data).stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
 
 
-def test_a_reader_that_stops_early_is_no_harm(board: Board) -> None:
-    assert board.ssh("head -c 5", b"0123456789" * 500_000).stdout == b"01234"
+def test_a_reader_that_stops_early_is_no_harm(healthy: Board) -> None:
+    assert healthy.ssh("head -c 5", b"0123456789" * 500_000).stdout == b"01234"
 
 
-def test_files_travel_by_sftp_and_by_both_kinds_of_scp(board: Board, tmp_path: Path) -> None:
+def test_files_travel_by_sftp_and_by_both_kinds_of_scp(healthy: Board, tmp_path: Path) -> None:
     data = hashlib.shake_256(b"file").digest(700_001)
     (tmp_path / "sent").write_bytes(data)
     for number, kind in enumerate(([], ["-O"])):
         there, back = f"root@127.0.0.1:scp{number}", tmp_path / f"back{number}"
         for words in ([str(tmp_path / "sent"), there], [there, str(back)]):
-            subprocess.run(["scp", "-q", *kind, *board.options, *words], check=True, timeout=LIMIT_S)
+            subprocess.run(["scp", "-q", *kind, *healthy.options, *words], check=True, timeout=LIMIT_S)
         assert back.read_bytes() == data
     batch = f"get /root/scp0 {tmp_path}/got\nrm /root/scp0\nrm /root/scp1\n"
-    sftp = ["sftp", "-q", *board.options, "-b", "-", "root@127.0.0.1"]
+    sftp = ["sftp", "-q", *healthy.options, "-b", "-", "root@127.0.0.1"]
     subprocess.run(sftp, input=batch.encode(), check=True, timeout=LIMIT_S, capture_output=True)
     assert (tmp_path / "got").read_bytes() == data
 
 
-def test_sftp_follows_an_absolute_link_inside_the_board_only(board: Board, tmp_path: Path) -> None:
-    board.say("ln -sf /etc/hostname /root/link")
-    fetch = ["scp", "-q", *board.options, "root@127.0.0.1:link", str(tmp_path / "link")]
+def test_sftp_follows_an_absolute_link_inside_the_board_only(healthy: Board, tmp_path: Path) -> None:
+    healthy.say("ln -sf /etc/hostname /root/link")
+    fetch = ["scp", "-q", *healthy.options, "root@127.0.0.1:link", str(tmp_path / "link")]
     subprocess.run(fetch, check=True, timeout=LIMIT_S)
     assert (tmp_path / "link").read_text() == "healthy\n"
 
 
-def test_a_shell_on_a_terminal_works_and_passes_its_exit_code_on(board: Board) -> None:
+def test_a_shell_on_a_terminal_works_and_passes_its_exit_code_on(healthy: Board) -> None:
     done = subprocess.run(
-        ["ssh", "-tt", *board.options, "root@127.0.0.1"],
+        ["ssh", "-tt", *healthy.options, "root@127.0.0.1"],
         input=b"[ -t 0 ] && echo is-a-$((40 + 2))\nexit 6\n",
         capture_output=True,
         timeout=LIMIT_S,
@@ -207,20 +226,20 @@ def test_a_shell_on_a_terminal_works_and_passes_its_exit_code_on(board: Board) -
     assert b"is-a-42" in done.stdout
 
 
-def test_nobody_gets_in_without_the_client_key_or_as_another_user(board: Board, tmp_path: Path) -> None:
+def test_nobody_gets_in_without_the_client_key_or_as_another_user(healthy: Board, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
-    other = Board(board.state, {**board.facts, "identity": str(tmp_path / "other")})
+    other = Board(healthy.state, {**healthy.facts, "identity": str(tmp_path / "other")})
     assert other.ssh("true").returncode == 255
-    as_somebody = ["ssh", *board.options, "admin@127.0.0.1", "true"]
+    as_somebody = ["ssh", *healthy.options, "admin@127.0.0.1", "true"]
     assert subprocess.run(as_somebody, capture_output=True, timeout=LIMIT_S, check=False).returncode == 255
 
 
-def test_a_detached_job_outlives_its_session(board: Board) -> None:
+def test_a_detached_job_outlives_its_session(healthy: Board) -> None:
     job = "exec 9>/root/lock; flock 9; echo >/root/ready; read x </root/go; echo $x >/root/result"
-    board.say(f"mkfifo /root/go /root/ready; setsid sh -c '{job}' </dev/null >/dev/null 2>&1 & read x </root/ready")
-    assert board.ssh("flock -n /root/lock true").returncode == 1  # it holds the lock: it runs
-    assert board.say("echo done >/root/go; flock -w 20 /root/lock cat /root/result") == "done\n"
-    board.say("rm /root/go /root/ready /root/lock /root/result")
+    healthy.say(f"mkfifo /root/go /root/ready; setsid sh -c '{job}' </dev/null >/dev/null 2>&1 & read x </root/ready")
+    assert healthy.ssh("flock -n /root/lock true").returncode == 1  # it holds the lock: it runs
+    assert healthy.say("echo done >/root/go; flock -w 20 /root/lock cat /root/result") == "done\n"
+    healthy.say("rm /root/go /root/ready /root/lock /root/result")
 
 
 # --- the board's own Linux ------------------------------------------------------------------------------------------
