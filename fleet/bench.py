@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 
 from fleet import defaults, evidence, job, plan, virtual_boards
@@ -84,20 +85,19 @@ class Campaign:
         evidence.check_space(self.collected)
         self._record(plans)
         interrupted = False
-        ended: dict[str, FleetError | None] = {}
-
-        def one(entry: BoardEntry) -> None:
-            ended[entry.name] = self._board(entry, plans[entry.name])
-
+        ended: tuple[FleetError | None, ...] = ()
         try:
-            on_each(self.request.boards, one, interrupted=self._interrupt)
+            ended = on_each(
+                self.request.boards, lambda entry: self._board(entry, plans[entry.name]), interrupted=self._interrupt
+            )
         except KeyboardInterrupt:
             interrupted = True
         names = [entry.name for entry in self.request.boards]
         return CampaignResult(
             self.campaign,
             tuple(
-                BoardResult(name, ended.get(name), (self._left[name],) if name in self._left else ()) for name in names
+                BoardResult(name, error, (self._left[name],) if name in self._left else ())
+                for name, error in zip_longest(names, ended)
             ),
             interrupted,
         )
@@ -212,7 +212,7 @@ class Campaign:
     ) -> Path:
         words = plan.program(self.request, planned, store=store, entry=entry, model=placed.path)
         deadline = Deadline.after(spec.limit_s + defaults.LIMIT_GRACE_S)
-        job.submit(board, store, spec, words, deadline)
+        job.submit(board, store, spec, words, deadline, self._stop)
         done.add(spec.run)  # from here on its truth is on the board
         self._left[entry.name] = spec.run
         self.listener.run_started(entry.name, at)

@@ -33,11 +33,17 @@ from fleet.verdict import Outcome, Phase, RunState, state_from_json
 BUSY = 75  # EX_TEMPFAIL: another run holds the board
 CANTCREAT = 73  # EX_CANTCREAT: the run directory can not be written
 
-Pause = Callable[[float], object]
 T = TypeVar("T")
 
 
-def submit(board: Board, store: Store, spec: RunSpec, program: Sequence[str], deadline: Deadline) -> bool:
+def submit(
+    board: Board,
+    store: Store,
+    spec: RunSpec,
+    program: Sequence[str],
+    deadline: Deadline,
+    stop: threading.Event | None = None,
+) -> bool:
     """Start a run on the board, detached. False when this run id was started before; it is never started twice.
 
     A connection that drops in the middle is tried again, which is safe for the same reason.
@@ -77,7 +83,7 @@ def submit(board: Board, store: Store, spec: RunSpec, program: Sequence[str], de
             raise BoardError(what, board=board.name, doing=doing, hint=hint)
         return bool(answer["started"])
 
-    return _again(start, deadline)
+    return _again(start, deadline, stop)
 
 
 def wait(
@@ -97,12 +103,7 @@ def wait(
     Raises Unreachable or ConnectionDropped when the board stays away (the run may still be going), DeadlinePassed
     when it never ends, EvidenceBroken when what arrives does not fit together.
     """
-    return _again(
-        lambda: _follow(board, store, campaign, run, folder, deadline, moved),
-        deadline,
-        stop.wait if stop else None,
-        stop,
-    )
+    return _again(lambda: _follow(board, store, campaign, run, folder, deadline, moved), deadline, stop)
 
 
 def read_state(board: Board, store: Store, campaign: str, run: str, deadline: Deadline) -> RunState:
@@ -190,14 +191,9 @@ def _follow(
     raise ConnectionDropped("the board stopped sending", board=board.name, doing=doing)
 
 
-def _again(
-    attempt: Callable[[], T],
-    deadline: Deadline,
-    pause: Pause | None = None,
-    stop: threading.Event | None = None,
-) -> T:
+def _again(attempt: Callable[[], T], deadline: Deadline, stop: threading.Event | None) -> T:
     """Repeat ``attempt`` while the connection drops, until ``deadline``: pauses of 0.2, 0.4, … up to 5 s."""
-    pause = pause or threading.Event().wait
+    stop = stop or threading.Event()
     delay_s = 0.2
     while True:
         try:
@@ -205,9 +201,9 @@ def _again(
         except HostKeyProblem:
             raise  # waiting does not make a stranger a friend
         except (ConnectionDropped, Unreachable):
-            if deadline.left_s < delay_s or (stop is not None and stop.is_set()):
+            if deadline.left_s < delay_s or stop.is_set():
                 raise
-        pause(min(delay_s, deadline.left_s))
+        stop.wait(min(delay_s, deadline.left_s))
         delay_s = min(2 * delay_s, 5.0)
 
 
