@@ -2,20 +2,20 @@
 
 A *cue* is a lower-case literal without which a reader has nothing to find on a line. All cues are searched for at
 once, by one regular expression over a whole block, each anchored at its rarest character: in prose and in logs alike
-nine of ten bytes are none of those, and are passed over by the expression's own scanner. What it finds are lines;
-which cues they hold is asked of the line.
+nine of ten bytes are none of those, and are passed over by the expression's own scanner.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 Method = Callable[[Any, Any], None]
 
-# Rarest first, as counted in logs and in prose; a cue without any of these is found through its first character.
-_RARITY = "^@!zj`xq(y]_=v/gwbkf:m"
+# Few, because each is tried wherever one of them stands; rarest first, as counted in logs and in prose. The last two
+# are bytes of Chinese cues, in UTF-8. A cue without any of these is found through its own first character.
+_RARITY = "^@`x/!]=bvgf_k:m\x80\xaf"
 PLANS_KEPT = 4096  # a real log needs fifty; garbage could make any number
 
 
@@ -27,83 +27,66 @@ class Cue(NamedTuple):
     method: Method
 
 
-class Plan(NamedTuple):
-    """What to do with a line that holds certain cues."""
-
-    cues: tuple[str, ...]
-    methods: tuple[tuple[int, Method], ...]
+Plan = tuple[tuple[int, Method], ...]  # who reads a line that holds certain cues, in the order of readers
 
 
-def anchor_of(cue: str) -> str:
-    """The character by which a cue is found."""
-    return next((mark for mark in _RARITY if mark in cue), cue[0])
+class _Plans(dict[tuple[str, ...], Plan]):
+    """The plan for each set of cues that was met on one line."""
+
+    def __init__(self, cues: Sequence[Cue]) -> None:
+        super().__init__()
+        self._cues = cues
+
+    def __missing__(self, names: tuple[str, ...]) -> Plan:
+        plan = tuple(dict.fromkeys((cue.owner, cue.method) for cue in self._cues if cue.text in names))
+        if len(self) < PLANS_KEPT:
+            self[names] = plan
+        return plan
 
 
 class Index:
     """All cues, arranged for the search; made once."""
 
     def __init__(self, cues: Sequence[Cue]) -> None:
-        self._cues = cues
-        self._plans: dict[tuple[str, ...], Plan] = {}
+        self.plans = _Plans(cues)
         names = self.names = tuple(dict.fromkeys(cue.text for cue in cues))
-        # In UTF-8 no byte of a Chinese character is rare in Chinese: these few are searched for one by one.
-        self._foreign = tuple((name, name.encode()) for name in names if not name.isascii())
-        groups: dict[str, list[str]] = {}
-        for name in names:
-            if name.isascii():
-                groups.setdefault(anchor_of(name), []).append(name)
+        raw = {name.encode().decode("latin-1"): name for name in names}  # a character a byte
+        groups = _anchored(raw)
         ordered: list[str] = []
         groups_of_pattern = [_group_pattern(anchor, group, set(groups), ordered) for anchor, group in groups.items()]
-        self._pattern = re.compile("|".join(groups_of_pattern).encode())
-        # By number of the group that matched: its cue, and those that may stand at the very same place.
-        self._found = ("", *ordered)
-        self._hidden = ((), *(tuple(other for other in ordered if _meet(name, other)) for name in ordered))
+        self._pattern = re.compile("|".join(groups_of_pattern).encode("latin-1"))
+        self._found = ("", *(raw[name] for name in ordered))  # by number of the group that matched
 
-    def lines(self, low: bytes) -> list[tuple[int, list[str]]]:
-        """The lines of a lower-case block that hold a cue: where each starts, and its cues."""
-        found: list[tuple[int, list[str]]] = []
-        names, hidden = self._found, self._hidden
-        end = 0
-        held: list[str] = []
+    def lines(self, low: bytes) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+        """The lines of a lower-case block that hold a cue: where each starts and ends, and its cues."""
+        names = self._found
+        start = end = 0
+        held: tuple[str, ...] = ()
         for match in self._pattern.finditer(low):
             at = match.start()
-            number = match.lastindex or 0
+            name = names[match.lastindex or 0]
             if at >= end:
-                held = []
-                start = low.rfind(b"\n", 0, at) + 1
-                end = low.find(b"\n", at) + 1 or len(low)
-                found.append((start, held))
-            if names[number] not in held:
-                held.append(names[number])
-                for name in hidden[number]:
-                    if name not in held and low.find(name.encode(), start, end) >= 0:
-                        held.append(name)
-        return found if low.isascii() else self._with_foreign(low, found)
+                if held:
+                    yield start, end, held
+                start, end = low.rfind(b"\n", 0, at) + 1, low.find(b"\n", at) + 1 or len(low)
+                held = (name,)
+            elif name not in held:
+                held += (name,)
+        if held:
+            yield start, end, held
 
-    def _with_foreign(self, low: bytes, found: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
-        more: dict[int, list[str]] = {}
-        for name, cue in self._foreign:
-            at = low.find(cue)
-            while at >= 0:
-                more.setdefault(low.rfind(b"\n", 0, at) + 1, []).append(name)
-                end = low.find(b"\n", at)
-                at = low.find(cue, end) if end >= 0 else -1
-        if not more:
-            return found
-        for start, held in found:
-            more[start] = held + more.get(start, [])
-        return sorted(more.items(), key=lambda pair: pair[0])
 
-    def plan(self, held: list[str]) -> Plan:
-        """What to do with a line that holds these cues."""
-        names = tuple(held)
-        plan = self._plans.get(names)
-        if plan is None:
-            methods = dict.fromkeys((cue.owner, cue.method) for cue in self._cues if cue.text in names)
-            plan = Plan(tuple(dict.fromkeys(names)), tuple(methods))
-            if len(self._plans) < PLANS_KEPT:
-                self._plans[names] = plan
-        return plan
+def _anchored(cues: Iterable[str]) -> dict[str, list[str]]:
+    """The cues under the character by which each is found: its rarest at which no other of them can stand."""
+    groups: dict[str, list[str]] = {}
+    for cue in sorted(cues, key=len):  # the short ones have little choice
+        anchor = next(
+            mark
+            for mark in (*_RARITY, *cue)
+            if mark in cue and not any(_meet(mark, cue, other) for other in groups.get(mark, ()))
+        )
+        groups.setdefault(anchor, []).append(cue)
+    return groups
 
 
 def _group_pattern(anchor: str, cues: Iterable[str], anchors: set[str], ordered: list[str]) -> str:
@@ -131,12 +114,9 @@ def _group_pattern(anchor: str, cues: Iterable[str], anchors: set[str], ordered:
     return f"{re.escape(anchor)}(?:{'|'.join(branches)})"
 
 
-def _meet(name: str, other: str) -> bool:
-    """Whether both cues can stand at one place, so that the search, which reports one, may hide the other."""
-    anchor = anchor_of(name)
-    if name == other or anchor_of(other) != anchor:
-        return False
-    before, _, after = name.partition(anchor)
+def _meet(anchor: str, cue: str, other: str) -> bool:
+    """Whether one character can be the anchor of both cues: the search reports only one of them."""
+    before, _, after = cue.partition(anchor)
     other_before, _, other_after = other.partition(anchor)
     return (before.endswith(other_before) or other_before.endswith(before)) and (
         after.startswith(other_after) or other_after.startswith(after)

@@ -49,6 +49,7 @@ class Kernel:
         ("initialized rknpu", read_initialized),
         ("[drm] initialized rocket", read_initialized),
         ("rockchip npu core", read_rocket_core),
-        ("rknpu", read_iommu),
+        ("iommu is ", read_iommu),
+        ("non-iommu mode", read_iommu),
         ("linux ", read_uname),
     )

@@ -2,7 +2,8 @@
 
 A class is one entry: how it is recognised, what it means and what to do next. Nothing else in the project has to be
 touched for a new one. A ``Sign`` is a lower-case literal, its cue, with what has to follow it; it costs nothing until
-that literal turns up.
+that literal turns up. Where words like ``rknpu`` lead the pattern, which half of all lines hold, a rarer literal of
+the same line is the cue.
 
 Signs are read without regard to case and hold anywhere on a line, except in a model's answer, where only lines that
 begin as the runtime's own count. ``own`` is for programs that print no such mark (the shell, libc, GGML): there it
@@ -18,20 +19,30 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Sign:
-    """One way in which a failure shows in a log; ``pattern`` begins with the cue and is for lower-case text."""
+    """One way in which a failure shows in a log; ``pattern`` begins with ``start`` and is for lower-case text."""
 
     cue: str
+    start: str
     pattern: re.Pattern[str]
     at_start: bool = False  # of the line, behind its prefixes
     own: re.Pattern[str] | None = None
     glued: re.Pattern[str] | None = None
 
 
-def sign(cue: str, rest: str = "", *, at_start: bool = False, own: str | None = None, glued: str | None = None) -> Sign:
-    """The literal, and what has to follow it."""
+def sign(
+    start: str,
+    rest: str = "",
+    *,
+    cue: str | None = None,
+    at_start: bool = False,
+    own: str | None = None,
+    glued: str | None = None,
+) -> Sign:
+    """The literal, and what has to follow it; it is its own cue unless another is given."""
     return Sign(
-        cue=cue,
-        pattern=re.compile(re.escape(cue) + f"(?:{rest})"),
+        cue=cue or start,
+        start=start,
+        pattern=re.compile(re.escape(start) + f"(?:{rest})"),
         at_start=at_start,
         own=re.compile(own) if own else None,
         glued=re.compile(glued) if glued else None,
@@ -271,7 +282,8 @@ FAILURES: tuple[FailureClass, ...] = (
         "the NPU did not finish a job in time and was reset",
         "check power supply, cooling and NPU clock, update the driver, run it again",
         (
-            sign("rknpu", r": job timeout|.*soft reset"),
+            sign("rknpu: job timeout"),
+            sign("rknpu", r".*soft reset", cue="soft reset"),
             sign("failed to wait job", r".*ret = 0\b"),
         ),
     ),
@@ -280,7 +292,8 @@ FAILURES: tuple[FailureClass, ...] = (
         "the process was killed by a signal while it was on the NPU: a consequence, not a cause",
         "look for who killed it: the time limit, a person, or the OOM killer",
         (
-            sign("rknpu", r": job abort.*ret: ?-512|.*ret = -512\b"),
+            sign("rknpu: job abort", r".*ret: ?-512"),
+            sign("rknpu", r".*ret = -512\b", cue="ret = -512"),
             sign("failed to wait job", r".*ret = -512\b"),
         ),
     ),

@@ -6,15 +6,14 @@ provisional until the answer ends, and is dropped when a table follows it.
 
 from __future__ import annotations
 
-import itertools
 import re
+from collections.abc import Callable
 
 from analysis.parse.failures import FailureClass, Sign, by_exit_code, settle, signs_by_cue
 from analysis.parse.lines import Line, whole
 from analysis.parse.scene import Scene, spoken
 from analysis.parse.table import Table
 
-_SIGNS = signs_by_cue()
 _ERRNO = re.compile(r"\berrno: (\d{1,9})(?=\D)")
 _EXIT_CODE = re.compile(r"(?:\b(\w+)\s+)?\b(?:exit code|rc)\s*=\s*(\d{1,9})(?=\D)")
 # Other members of a pipeline, whose codes say nothing about the demo.
@@ -28,6 +27,17 @@ _WARNINGS = (
     ("driver_too_old", "rknpu driver version is too low"),
     ("vision_core_mask_rejected", "unavailable core mask"),
 )
+
+
+def _reader_of(signs: tuple[tuple[FailureClass, Sign], ...]) -> Callable[[Findings, Line], None]:
+    """Reads a line that holds the cue of these signs."""
+
+    def read_failure(self: Findings, line: Line) -> None:
+        for failure, one in signs:
+            if self.wants(failure):
+                self.read_sign(line, failure, one)
+
+    return read_failure
 
 
 class Findings:
@@ -61,28 +71,25 @@ class Findings:
             self.first_seen[name] = place
         self.counts[name] = self.counts.get(name, 0) + 1
 
-    def read_failure(self, line: Line) -> None:
-        low = line.text.lower()
-        for cue in line.cues:
-            for failure, one in _SIGNS.get(cue, ()):
-                if self.counts.get(failure.name, 0) < failure.at_least or self._lacks_details(failure):
-                    self._read_sign(line, low, failure, one)
+    def wants(self, failure: FailureClass) -> bool:
+        """Whether one more sign of it can change anything."""
+        name = failure.name
+        return self.counts.get(name, 0) < failure.at_least or len(self.details.get(name, ())) < len(failure.details)
 
-    def _lacks_details(self, failure: FailureClass) -> bool:
-        return len(self.details.get(failure.name, ())) < len(failure.details)
-
-    def _read_sign(self, line: Line, low: str, failure: FailureClass, one: Sign) -> None:
+    def read_sign(self, line: Line, failure: FailureClass, one: Sign) -> None:
+        """Note the failure if the line shows it in this way."""
         number = self.scene.line_number
         if self.scene.in_answer and not line.is_runtimes:
             self._read_in_answer(line, failure, one)
             return
         if not self.scene.is_own_line(line):
             return
-        column = low.find(one.cue)
+        low = line.text.lower()
+        column = low.find(one.start)
         for _ in range(_TRIES):
             if column < 0 or (one.pattern.match(low, column) and (not one.at_start or column == len(line.prefix))):
                 break
-            column = low.find(one.cue, column + 1)
+            column = low.find(one.start, column + 1)
         else:
             return
         if column < 0:
@@ -149,7 +156,7 @@ class Findings:
         return numbers
 
     CUES = (
-        *zip(_SIGNS, itertools.repeat(read_failure)),
+        *((cue, _reader_of(signs)) for cue, signs in signs_by_cue().items()),
         ("errno: ", read_errno),
         ("exit code", read_exit_code),
         ("rc=", read_exit_code),

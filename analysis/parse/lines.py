@@ -57,11 +57,10 @@ def whole(text: str) -> int | None:
 class Line:
     """One line of a log: its text, and what stands behind the prefixes that others put there."""
 
-    __slots__ = ("_body", "cues", "text")
+    __slots__ = ("_body", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.cues: tuple[str, ...] = ()  # the literals by which it was found
         self._body: str | None = None
 
     @property
@@ -101,18 +100,18 @@ def clean(block: bytes) -> bytes:
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Clean blocks of whole lines; only the last one may end without a line end."""
+    """Blocks of whole lines; only the last one may end without a line end."""
     rest = b""
     for chunk in chunks:
         rest += chunk
         # A \r that ends the chunk may be half of \r\n: it stays for the next round.
         cut = max(rest.rfind(b"\n"), rest.rfind(b"\r", 0, len(rest) - 1)) + 1
         if cut:
-            yield clean(rest[:cut])
+            yield rest[:cut]
             rest = rest[cut:]
         rest = shorten(rest)
     if rest:
-        yield clean(rest)
+        yield rest
 
 
 def shorten(line: bytes) -> bytes:
@@ -120,6 +119,11 @@ def shorten(line: bytes) -> bytes:
     if len(line) <= LINE_LIMIT_BYTES:
         return line
     return line[:LINE_KEEP_BYTES] + GAP + line[-LINE_KEEP_BYTES:]
+
+
+def text_of(line: bytes) -> str:
+    """What a line says."""
+    return (line if len(line) <= LINE_LIMIT_BYTES else shorten(line)).decode("utf-8", "replace")
 
 
 def pieces(data: bytes) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from analysis.parse.cues import Cue, Index
 from analysis.parse.dmesg import Kernel
 from analysis.parse.finding import Findings
 from analysis.parse.integrity import refuted_by_itself
-from analysis.parse.lines import Line, blocks, shorten
+from analysis.parse.lines import Line, blocks, clean
 from analysis.parse.records import ParsedLog
 from analysis.parse.scene import Scene
 from analysis.parse.sysfs import Sysfs
@@ -97,35 +97,21 @@ class Reader:
 
     def feed(self, block: bytes) -> None:
         """Read one block of whole lines."""
-        low = block.lower()
-        scene, owners = self.scene, self._owners
-        scene.block = block
+        block = clean(block)
+        scene, owners, plans = self.scene, self._owners, _INDEX.plans
+        scene.begin_block(block)
         below = 0  # where the line below the one just read begins
-        for start, held in _INDEX.lines(low):
-            while scene.wanted and below < start:
-                below = self._give_line(block, below)
-            end = block.find(b"\n", start) + 1 or len(block)
-            line = self._line(block, start, end)
+        for start, end, cues in _INDEX.lines(block.lower()):
+            if scene.wanted:
+                scene.give_lines(below, start)
+            line = scene.line_at(start, end)
             if scene.wanted:
                 scene.give(line)
-            line.cues, methods = _INDEX.plan(held)
-            for owner, method in methods:
+            for owner, method in plans[cues]:
                 method(owners[owner], line)
             below = end
-        while scene.wanted and below < len(block):
-            below = self._give_line(block, below)
-        scene.end_block()
-
-    def _line(self, block: bytes, start: int, end: int) -> Line:
-        self.scene.line_start = start
-        self.scene.line_number += 1
-        return Line(shorten(block[start:end]).decode("utf-8", "replace"))
-
-    def _give_line(self, block: bytes, start: int) -> int:
-        """Hand one line without cues to those who asked for it; gives its end."""
-        end = block.find(b"\n", start) + 1 or len(block)
-        self.scene.give(self._line(block, start, end))
-        return end
+        if scene.wanted:
+            scene.give_lines(below, len(block))
 
     def result(self, *, ends_in_nuls: bool) -> ParsedLog:
         """What the whole log says."""
@@ -164,15 +150,7 @@ class Reader:
 def read(chunks: Iterable[bytes]) -> ParsedLog:
     """Read a log that comes in pieces of any size."""
     reader = Reader()
-    last = b""
-
-    def remember(pieces: Iterable[bytes]) -> Iterable[bytes]:
-        nonlocal last
-        for piece in pieces:
-            if piece:
-                last = piece[-1:]
-            yield piece
-
-    for block in blocks(remember(chunks)):
+    block = b""
+    for block in blocks(chunks):
         reader.feed(block)
-    return reader.result(ends_in_nuls=last == b"\0")
+    return reader.result(ends_in_nuls=block.endswith(b"\0"))

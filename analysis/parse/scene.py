@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from analysis.parse.lines import MARK, Line, shorten
+from analysis.parse.lines import MARK, Line, text_of
 
 # The official demo on a tty and in a pipe (`user: robot: `), behind a glued error line, and Qengineering's.
 _ANSWER = re.compile(r"(?:^|run failed)(?P<user>user:\s*)?(?:(?P<robot>robot:)|answer:)\s?", re.IGNORECASE)
@@ -29,29 +29,40 @@ class Scene:
         self.line_number = 0  # of candidate lines: it orders findings and nothing else
         self.block = b""  # the lines in hand
         self.line_start = 0  # of the line in hand, in the block
+        self._block_before = b""
         self.wanted: dict[Callable[[Line], bool], int] = {}  # who reads the next lines, how many at most
-        self._line_before_block = ""
         self.on_segment_end: list[Callable[[], None]] = []
         self._answer_is_quoted = False
 
     @property
     def previous(self) -> str:
         """The line before the one in hand."""
-        start = self.line_start
-        if start == 0:
-            return self._line_before_block
-        before = self.block[self.block.rfind(b"\n", 0, start - 1) + 1 : start]
-        return shorten(before).decode("utf-8", "replace")
+        block, end = self.block, self.line_start
+        if end == 0:
+            block, end = self._block_before, len(self._block_before)
+        return text_of(block[block.rfind(b"\n", 0, max(end - 1, 0)) + 1 : end])
 
-    def end_block(self) -> None:
-        """The block is read; its last line is the next one's neighbour."""
-        self.line_start = len(self.block)
-        self._line_before_block = self.previous
+    def begin_block(self, block: bytes) -> None:
+        """Go on to the next lines; the last one of those before is a neighbour."""
+        self._block_before, self.block = self.block, block
         self.line_start = 0
+
+    def line_at(self, start: int, end: int) -> Line:
+        """Take this line in hand."""
+        self.line_start = start
+        self.line_number += 1
+        return Line(text_of(self.block[start:end]))
 
     def want(self, reader: Callable[[Line], bool], lines: int) -> None:
         """Give the next lines to ``reader`` until it says False."""
         self.wanted[reader] = lines
+
+    def give_lines(self, start: int, stop: int) -> None:
+        """Hand out the lines between, which hold no cue, as long as somebody wants them."""
+        while self.wanted and start < stop:
+            end = self.block.find(b"\n", start) + 1 or stop
+            self.give(self.line_at(start, end))
+            start = end
 
     def give(self, line: Line) -> None:
         """The next line for those who asked for it."""

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.parse import parse_stream
-from analysis.parse.cues import anchor_of
 from analysis.parse.failures import FAILURES
 from analysis.parse.reader import _INDEX, read
 
@@ -78,11 +77,11 @@ def test_the_search_finds_every_cue_alone_and_beside_every_other() -> None:
     names = list(_INDEX.names)
     for name in names:
         assert name == name.lower()
-        found = dict(_INDEX.lines(f"zzz\n  {name}\nzzz\n".encode()))
-        assert name in found[4], (name, anchor_of(name))
+        found = {start: held for start, _, held in _INDEX.lines(f"zzz\n  {name}\nzzz\n".encode())}
+        assert name in found[4], name
     for name in names:
         for other in names:
-            both = dict(_INDEX.lines(f"{name}{other}\n".encode()))
+            both = {start: held for start, _, held in _INDEX.lines(f"{name}{other}\n".encode())}
             assert {name, other} <= set(both[0]), (name, other)
 
 
