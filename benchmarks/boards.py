@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Failed
+from benchmarks.measure import ENVIRONMENT, Failed
 from fleet.host_keys import HostKeys
 from tests.ssh import sshd
 from tests.ssh.sshd import Sshd
@@ -31,7 +30,7 @@ class Lab:
         for path in (self.home, user):
             path.mkdir()
         self.environment = {
-            **os.environ,
+            **ENVIRONMENT,
             "HOME": str(user),  # nobody's ~/.ssh/config, agent or shell profile takes part
             "PYTHONPATH": str(PROJECT),
             "NO_COLOR": "1",

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-LIMIT_S = 300.0  # of one turn; something hangs when it takes longer
+# As a person's shell has it: without this setting, which some machines have for all, modules are compiled once.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class Failed(Exception):
@@ -30,7 +31,6 @@ class Cost:
     wall_s: float
     user_s: float
     system_s: float
-    rss_bytes: int  # the largest of them
 
     @property
     def cpu_s(self) -> float:
@@ -52,7 +52,12 @@ def spend(
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began_s = time.perf_counter()
         child = subprocess.Popen(
-            [str(word) for word in argv], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+            [str(word) for word in argv],
+            cwd=cwd,
+            env=env or ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
         )
         try:
             _, status, usage = os.wait4(child.pid, 0)  # the only call that tells the usage of one child
@@ -68,23 +73,22 @@ def spend(
         if child.returncode != 0 or not check(said):
             complaint = err.read().decode(errors="replace") or said
             raise Failed(f"{' '.join(map(str, argv))} ended with {child.returncode}: {complaint[-2000:]}")
-    return Cost(wall_s, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
+    return Cost(wall_s, usage.ru_utime, usage.ru_stime)
 
 
 def spent(work: Callable[[], object]) -> Cost:
     """The cost of a call in this process; children that it waits for count too."""
-    before = _usage()
+    before = _used()
     began_s = time.perf_counter()
     work()
     wall_s = time.perf_counter() - began_s
-    user_s, system_s, rss_bytes = (now - then for now, then in zip(_usage(), (*before[:2], 0), strict=True))
-    return Cost(wall_s, user_s, system_s, int(rss_bytes))
+    after = _used()
+    return Cost(wall_s, after[0] - before[0], after[1] - before[1])
 
 
-def _usage() -> tuple[float, float, int]:
+def _used() -> tuple[float, float]:
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    rss = max(own.ru_maxrss, children.ru_maxrss) * 1024
-    return own.ru_utime + children.ru_utime, own.ru_stime + children.ru_stime, rss
+    return own.ru_utime + children.ru_utime, own.ru_stime + children.ru_stime
 
 
 def take_turns(contestants: Mapping[str, Callable[[], Cost]], rounds: int, *, warm_ups: int = 1) -> Turns:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.boards import INVOKE, PROJECT
-from benchmarks.measure import Cost, Failed, ratio, spend, spread
+from benchmarks.measure import ENVIRONMENT, Cost, Failed, ratio, spend, spread
 from benchmarks.report import Row
 
 ROUNDS = 3
@@ -62,14 +62,12 @@ def run(rounds: int, big: bool) -> list[Row]:
     boards_cpu = [[turn.boards_cpu_s for turn in each] for each in (ten, one)]
     driver_cpu = [[turn.driver.cpu_s for turn in each] for each in (ten, one)]
     wall = [[turn.driver.wall_s for turn in each] for each in (ten, one)]
-    rss = [[turn.driver.rss_bytes / mib for turn in each] for each in (ten, one)]
     a_run = statistics.median(boards_cpu[0]) / runs
     return [
         row(f"ten boards, {runs} runs, wall", *wall, "s", 1),
         row(f"ten boards, CPU of the boards ({a_run:.2f} s a run)", *boards_cpu, "s"),
         row("ten boards, CPU of the driver", *driver_cpu, "s"),
         row("ten boards, memory of the boards", *pss, "MiB", 0),
-        row("ten boards, memory of the driver", *rss, "MiB", 0),
     ]
 
 
@@ -79,7 +77,7 @@ def _turn(count: int) -> Turn:
         names = [f"rk3588-{index:02d}" for index in range(1, count + 1)]
         boards = {board: {"virtual": {"time_scale": TIME_SCALE}} for board in names}
         (home / "inventory.yaml").write_text(json.dumps({"boards": boards}))
-        env = {**os.environ, "PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "HOME": name}
+        env = {**ENVIRONMENT, "PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "HOME": name}
         with _watched(home) as watch:
             words = ["bench", "--cores", "3", "--repeats", str(REPEATS), "--format", "json"]
             driver = spend(
