@@ -72,8 +72,8 @@ class Banner:
         self.scene.end_segment()
         if "runtime" not in self.values:
             self.values["runtime"] = found[1]
-            major, minor = (int(part) for part in found[1].split(".")[:2])
-            if (major, minor) >= (1, 2):
+            major, minor, _ = found[1].split(".")
+            if (int(major), int(minor)) >= (1, 2):
                 self.modern_prefix = _MARK.search(line.text, 0, found.start()) is not None
 
     def read_driver(self, line: Line) -> None:

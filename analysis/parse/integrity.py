@@ -7,8 +7,8 @@ is not checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from analysis.parse.records import ParsedLog, Stage, Turn
 
@@ -50,14 +50,12 @@ class Check:
         return f"{self.name}: {self.observed}, expected {self.expected}"
 
 
-def refuted_by_itself(log: ParsedLog) -> ParsedLog:
-    """The log, tainted where its rows are refuted by the same file."""
-    if log.turns and (
-        not LOST_JOBS.isdisjoint((log.failure, *log.also))
-        or any(_is_prefill_slow(turn) or not all(map(_rate_agrees, turn.stages)) for turn in log.turns)
-    ):
-        return replace(log, tainted=True)
-    return log
+def are_refuted(turns: Sequence[Turn], classes: Sequence[str]) -> bool:
+    """Whether rows are refuted by the file in which they stand."""
+    return bool(turns) and (
+        not LOST_JOBS.isdisjoint(classes)
+        or any(_is_prefill_slow(turn) or not all(map(_rate_agrees, turn.stages)) for turn in turns)
+    )
 
 
 def _is_prefill_slow(turn: Turn) -> bool:

@@ -59,8 +59,8 @@ class Line:
 
     __slots__ = ("_body", "text")
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, raw: bytes) -> None:
+        self.text = (raw if len(raw) <= LINE_LIMIT_BYTES else shorten(raw)).decode("utf-8", "replace")
         self._body: str | None = None
 
     @property
@@ -119,11 +119,6 @@ def shorten(line: bytes) -> bytes:
     if len(line) <= LINE_LIMIT_BYTES:
         return line
     return line[:LINE_KEEP_BYTES] + GAP + line[-LINE_KEEP_BYTES:]
-
-
-def text_of(line: bytes) -> str:
-    """What a line says."""
-    return (line if len(line) <= LINE_LIMIT_BYTES else shorten(line)).decode("utf-8", "replace")
 
 
 def pieces(data: bytes) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from analysis.parse.banner import Banner
 from analysis.parse.cues import Cue, Index
 from analysis.parse.dmesg import Kernel
 from analysis.parse.finding import Findings
-from analysis.parse.integrity import refuted_by_itself
+from analysis.parse.integrity import are_refuted
 from analysis.parse.lines import Line, blocks, clean
 from analysis.parse.records import ParsedLog
 from analysis.parse.scene import Scene
@@ -124,9 +124,9 @@ class Reader:
         seen = findings.first_seen
         is_loading = banner.is_loading and "llm_load_ms" not in vision.times
         stopped = waiting or is_loading or vision.is_encoder_loaded or vision.is_menu_open or self.table.is_cut
-        values: dict[str, Any] = {**banner.values, **vision.times}
-        log = ParsedLog(
-            **values,
+        return ParsedLog(
+            **banner.values,
+            **vision.times,
             driver=banner.driver(),
             enabled_cpus=banner.cpus,
             vision_core_num=vision.core_num,
@@ -138,13 +138,13 @@ class Reader:
             warnings=tuple(findings.warnings),
             init_ok=banner.init_ok(seen),
             exit_code=findings.exit_code,
+            tainted=True if are_refuted(rows.turns, classes) else None,
             truncated=True if ends_in_nuls or (stopped and not classes) else None,
             has_error_line=has_error_line,
             weak=tuple(name for name in classes if name not in findings.firm and name in seen),
             details=findings.numbers_of(classes),
-            facts={**self.sysfs.facts, **self.kernel.facts},
+            facts=self.sysfs.facts | self.kernel.facts,
         )
-        return refuted_by_itself(log)
 
 
 def read(chunks: Iterable[bytes]) -> ParsedLog:

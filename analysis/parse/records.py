@@ -138,7 +138,8 @@ class ParsedLog:
         """The JSON contract."""
         turn = self.only_turn
         memory = turn.memory if turn else None
-        answer: dict[str, Any] = {name: getattr(self, name) for name in SINGLE_VALUES}
+        values = vars(self)
+        answer: dict[str, Any] = {name: values[name] for name in SINGLE_VALUES}
         answer["enabled_cpus"] = None if self.enabled_cpus is None else list(self.enabled_cpus)
         answer["prefill"] = turn.prefill.as_dict() if turn else None
         answer["generate"] = turn.generate.as_dict() if turn else None
@@ -153,11 +154,7 @@ class ParsedLog:
         answer["exit_code"] = self.exit_code
         answer["tainted"] = self.tainted
         answer["truncated"] = self.truncated
-        for name in DETAIL_NAMES:
-            answer[name] = self.details.get(name)
-        for name in FACT_NAMES:
-            answer[name] = self.facts.get(name)
-        return answer
+        return answer | _NO_DETAILS | self.details | self.facts
 
 
 _NAMES = [one.name for one in fields(ParsedLog)]
@@ -184,3 +181,4 @@ FACT_NAMES = (
     "swap_total_kb",
     "swap_free_kb",
 )
+_NO_DETAILS = dict.fromkeys((*DETAIL_NAMES, *FACT_NAMES))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from analysis.parse.lines import MARK, Line, text_of
+from analysis.parse.lines import MARK, Line
 
 # The official demo on a tty and in a pipe (`user: robot: `), behind a glued error line, and Qengineering's.
 _ANSWER = re.compile(r"(?:^|run failed)(?P<user>user:\s*)?(?:(?P<robot>robot:)|answer:)\s?", re.IGNORECASE)
@@ -35,12 +35,12 @@ class Scene:
         self._answer_is_quoted = False
 
     @property
-    def previous(self) -> str:
+    def previous(self) -> Line:
         """The line before the one in hand."""
         block, end = self.block, self.line_start
         if end == 0:
             block, end = self._block_before, len(self._block_before)
-        return text_of(block[block.rfind(b"\n", 0, max(end - 1, 0)) + 1 : end])
+        return Line(block[block.rfind(b"\n", 0, max(end - 1, 0)) + 1 : end])
 
     def begin_block(self, block: bytes) -> None:
         """Go on to the next lines; the last one of those before is a neighbour."""
@@ -51,7 +51,7 @@ class Scene:
         """Take this line in hand."""
         self.line_start = start
         self.line_number += 1
-        return Line(text_of(self.block[start:end]))
+        return Line(self.block[start:end])
 
     def want(self, reader: Callable[[Line], bool], lines: int) -> None:
         """Give the next lines to ``reader`` until it says False."""
@@ -89,12 +89,12 @@ class Scene:
 
     def may_be_marks(self) -> bool:
         """Whether the line before is blank or the runtime's: the demo's marks never follow plain text."""
-        before = Line(self.previous)
+        before = self.previous
         return not before.body.strip() or before.is_runtimes or self.after_ruler()
 
     def after_ruler(self) -> bool:
         """Whether the line before is one of the table's rulers."""
-        return _RULER.match(Line(self.previous).body) is not None
+        return _RULER.match(self.previous.body) is not None
 
     def read_answer_mark(self, line: Line) -> str | None:
         """Note that an answer begins; gives ``robot`` or ``answer``, or None where it is only text."""

@@ -116,7 +116,7 @@ class Table:
         if column < 0 or stage is None:
             return
         # In 1.2.0 the init row stands between ruler and Prefill.
-        side = self._side(line, column, below_ruler=not _is_init_row(self.scene.previous))
+        side = self._side(line, column, below_ruler=not _is_init_row(self.scene.previous.text))
         if side is not None:
             side.prefill = stage
             self._last = None
@@ -191,6 +191,8 @@ class Table:
     def finish(self, *, runtime: str | None, modern_prefix: bool | None) -> Rows:
         """What the log's own rows say, after it is read."""
         side = self._trusted(runtime, modern_prefix)
+        if not side.blocks:
+            return Rows((), side.init_ms, frozenset())
         inits = [block.init_ms for block in side.blocks if block.init_ms is not None]
         init_ms = inits[0] if inits else side.init_ms
         return Rows(

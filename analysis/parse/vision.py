@@ -8,6 +8,7 @@ words, given in seconds.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from analysis.parse.lines import DECIMAL, Line
 from analysis.parse.scene import Scene
@@ -37,7 +38,7 @@ class Vision:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.times: dict[str, float] = {}
+        self.times: dict[str, Any] = {}
         self.core_num: int | None = None
         self.image_tokens: int | None = None
         self.is_encoder_loaded = False  # and no image went through it yet
