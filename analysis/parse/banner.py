@@ -13,7 +13,7 @@ from analysis.parse.lines import MARK, Line
 from analysis.parse.scene import Scene
 
 _END = r"(?=[^0-9A-Za-z.]|\.\s)"  # a version may end a sentence
-VERSION = r"(\d+\.\d+\.\d+[0-9A-Za-z]*)" + _END
+VERSION = r"(\d{1,9}\.\d{1,9}\.\d{1,9}[0-9A-Za-z]*)" + _END
 _SOC = r"((?:RK|RV)\d{4}[A-Za-z]?)(?=[^0-9A-Za-z])"
 
 _RUNTIME = re.compile(r"rkllm-runtime version:\s*" + VERSION)

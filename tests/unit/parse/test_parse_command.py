@@ -89,3 +89,5 @@ def test_every_sign_of_failure_is_found_through_its_cue() -> None:
     for failure in FAILURES:
         for sign in failure.signs:
             assert sign.cue in _INDEX.names, (failure.name, sign.cue)
+            literals = sign.pattern.pattern.replace("\\", "")
+            assert sign.cue in literals, "no line that shows the sign may lack the cue"

@@ -118,6 +118,7 @@ DIGITS = "9" * 5000
     "text",
     [
         f"I rkllm: rkllm-toolkit version: 1.2.3, npu_core_num: {DIGITS}, max_context_limit: {DIGITS}, x\n",
+        f"I rkllm: rkllm-runtime version: {DIGITS}.{DIGITS}.1, rknpu driver version: 0.{DIGITS}.8, x\n",
         f"I rkllm: Enabled cpus: [{DIGITS}]\nI rkllm: Enabled cpus num: {DIGITS}\n",
         f"I rkllm:  Prefill {DIGITS} 1 1.0 1.0\nI rkllm:  Generate 1.0 {DIGITS} 1.0 1.0\n",
         f"I rkllm:  Prefill 1.0 1 {DIGITS} 1.0\nI rkllm:  Generate 1.0 1 1.0 1.0\n",
