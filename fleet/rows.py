@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fleet.board_runs import BoardRun
 from fleet.boards import BoardState
 from fleet.errors import AuthenticationFailed, FleetError, HostKeyProblem, Unreachable
+
+if TYPE_CHECKING:
+    from fleet.board_runs import BoardRun  # brings everything about runs, and `boards` shows none
 
 Row = dict[str, str | int | float | None]
 

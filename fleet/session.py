@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleet import VERSION, virtual_boards
-from fleet.catalogue import Catalogue, load_catalogue
 from fleet.connection import Board
 from fleet.endpoint import Endpoint
 from fleet.host_keys import HostKey, HostKeys
 from fleet.inventory import BoardEntry, Inventory, load_inventory, select
-from fleet.trust import Offer, look
+
+if TYPE_CHECKING:
+    from fleet.catalogue import Catalogue
+    from fleet.trust import Offer
 
 
 @dataclass
@@ -67,6 +70,8 @@ class Session:
 
     def catalogue(self) -> Catalogue:
         """The models. Raises ConfigError."""
+        from fleet.catalogue import load_catalogue  # 10 ms that most verbs need not pay
+
         return load_catalogue(self.file("models.yaml"))
 
     def select(self, patterns: Sequence[str] | None) -> tuple[BoardEntry, ...]:
@@ -85,6 +90,8 @@ class Session:
 
     def offer(self, entry: BoardEntry) -> Offer:
         """The host keys that a real board shows now. Raises Unreachable."""
+        from fleet.trust import look
+
         return look(self._endpoint(entry), self.keys)
 
     def shown(self, path: Path) -> str:
