@@ -58,7 +58,7 @@ class Lab:
 
 
 @contextlib.contextmanager
-def lab(count: int, extra: str = "") -> Iterator[Lab]:
+def lab(count: int) -> Iterator[Lab]:
     """``count`` boards for the length of the block. Raises Failed where no sshd can be started."""
     if not Path(sshd.SSHD).exists():
         raise Failed("an OpenSSH server is needed: apt-get install openssh-server")
@@ -66,6 +66,9 @@ def lab(count: int, extra: str = "") -> Iterator[Lab]:
         folder = Path(name)
         servers = []
         for index in range(count):
-            (folder / f"{index}").mkdir()
-            servers.append(stack.enter_context(sshd.running(folder / f"{index}", keys=folder, extra=extra)))
+            own = folder / f"{index}"
+            own.mkdir()
+            # A lock for each "board", not this machine's. sshd takes the first SetEnv it finds, and that of a Match first.
+            extra = f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={own}/board.lock\n"
+            servers.append(stack.enter_context(sshd.running(own, keys=folder, extra=extra)))
         yield Lab(folder, servers)
