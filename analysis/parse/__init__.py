@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.parse.failures import BY_NAME as FAILURE_CLASSES
-from analysis.parse.failures import FailureClass
 from analysis.parse.integrity import Check, Planned
 from analysis.parse.lines import BLOCK_BYTES, pieces
 from analysis.parse.reader import read
 from analysis.parse.records import Memory, ParsedLog, Stage, Turn
 from analysis.parse.run import ParsedRun, parse_run
+from analysis.parse.signs import FailureClass
 
 __all__ = [
     "FAILURE_CLASSES",

@@ -107,7 +107,7 @@ class Banner:
         if not self.scene.believes(line):
             return
         if self.cpus is None and (found := _CPUS.search(line.text)):
-            self.cpus = tuple(int(word) for word in re.findall(r"\d+", found[1]))
+            self.cpus = tuple(int(word) for word in found[1].split(",") if word)
             self.is_loading = False
         elif found := _CPUS_NUM.search(line.text):
             self._first("enabled_cpus_num", found)

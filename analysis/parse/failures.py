@@ -1,71 +1,14 @@
 """The one table of what can go wrong, in the order that decides between the files of one run.
 
 A class is one entry: how it is recognised, what it means and what to do next. Nothing else in the project has to be
-touched for a new one. A ``Sign`` is a lower-case literal, its cue, with what has to follow it; it costs nothing until
-that literal turns up. Where words like ``rknpu`` lead the pattern, which half of all lines hold, a rarer literal of
-the same line is the cue.
-
-Signs are read without regard to case and hold anywhere on a line, except in a model's answer, where only lines that
-begin as the runtime's own count. ``own`` is for programs that print no such mark (the shell, libc, GGML): there it
-must match from the line's start on, word for word; ``glued`` may stand behind the answer's last word.
+touched for a new one.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True)
-class Sign:
-    """One way in which a failure shows in a log; ``pattern`` begins with ``start`` and is for lower-case text."""
-
-    cue: str
-    start: str
-    pattern: re.Pattern[str]
-    at_start: bool = False  # of the line, behind its prefixes
-    own: re.Pattern[str] | None = None
-    glued: re.Pattern[str] | None = None
-
-
-def sign(
-    start: str,
-    rest: str = "",
-    *,
-    cue: str | None = None,
-    at_start: bool = False,
-    own: str | None = None,
-    glued: str | None = None,
-) -> Sign:
-    """The literal, and what has to follow it; it is its own cue unless another is given."""
-    return Sign(
-        cue=cue or start,
-        start=start,
-        pattern=re.compile(re.escape(start) + f"(?:{rest})"),
-        at_start=at_start,
-        own=re.compile(own) if own else None,
-        glued=re.compile(glued) if glued else None,
-    )
-
-
-@dataclass(frozen=True)
-class FailureClass:
-    """One row: the class, its signs, what it means and what to do next."""
-
-    name: str
-    means: str
-    advice: str
-    signs: tuple[Sign, ...] = ()
-    exit_codes: tuple[int, ...] = ()  # give the class where no line does
-    run_exit_codes: tuple[int, ...] = ()  # the same, but only for a run's own record: in a log they are ambiguous
-    takes_over: tuple[str, ...] = ()  # classes that are the same cause under a weaker name
-    yields_to: tuple[str, ...] = ()  # classes that make this one superfluous
-    at_least: int = 1  # lines before it counts
-    last_resort: bool = False  # counts only where nothing else was found
-    needs_no_table: bool = False  # a complete table and an E line speak against it
-    details: dict[str, str] = field(default_factory=dict)  # names and patterns of the numbers it carries
-
+from analysis.parse.signs import FailureClass, Sign, details, sign
 
 _SHELL_DIED = r"(?: \(core dumped\)| \(吐核\)|（吐核）|\(核心已转储\)| \(核心已转储\))?\s*\Z"
 
@@ -136,10 +79,10 @@ FAILURES: tuple[FailureClass, ...] = (
         "more context was asked for than the model was converted with",
         "lower max_context_len to the model's max_context_limit, or convert with a larger one",
         (sign("max_context[", r"\d+\] must be less than the model's max_context_limit\[\d+\]"),),
-        details={
-            "requested": r"max_context\[(\d+)\] must be",
-            "limit": r"max_context_limit\[(\d+)\]",
-        },
+        details=details(
+            requested=r"max_context\[(\d+)\] must be",
+            limit=r"max_context_limit\[(\d+)\]",
+        ),
     ),
     FailureClass(
         "prompt_too_long",
@@ -174,7 +117,7 @@ FAILURES: tuple[FailureClass, ...] = (
             sign("failed to malloc npu memory, size: ", r"\d+(?=\D)"),
             sign("failed to allocate handle, ret: ", r"-?\d+, errno: \d+(?=\D)"),
         ),
-        details={"alloc_bytes": r"failed to malloc npu memory, size: (\d+)(?=\D)"},
+        details=details(alloc_bytes=r"failed to malloc npu memory, size: (\d+)(?=\D)"),
     ),
     FailureClass(
         "iova_exhausted",
@@ -184,7 +127,7 @@ FAILURES: tuple[FailureClass, ...] = (
             sign("failed to allocate iova: -12"),
             sign("rknpu_gem_get_pages: dma map ", r"\d+ fail"),
         ),
-        details={"alloc_bytes": r"dma map (\d+) fail"},
+        details=details(alloc_bytes=r"dma map (\d+) fail"),
     ),
     FailureClass(
         "npu_submit_failed",
@@ -247,11 +190,11 @@ FAILURES: tuple[FailureClass, ...] = (
             sign("已杀死", r"\s*\Z", at_start=True, own=r"已杀死\s*\Z"),
         ),
         exit_codes=(137,),
-        details={
-            "pid": r"Kill(?:ed)? process (\d+)",
-            "process": r"Kill(?:ed)? process \d+,? \((.*?)\)",
-            "anon_rss_kb": r"anon-rss:(\d+)kB",
-        },
+        details=details(
+            pid=r"Kill(?:ed)? process (\d+)",
+            process=r"Kill(?:ed)? process \d+,? \((.*?)\)",
+            anon_rss_kb=r"anon-rss:(\d+)kB",
+        ),
     ),
     FailureClass(
         "oom_task_table",
@@ -348,24 +291,6 @@ def by_exit_code(code: int | None, *, has_table: bool, has_error_line: bool, of_
         if code in codes and not (failure.needs_no_table and (has_table or has_error_line)):
             return failure.name
     return None
-
-
-def settle(first_seen: dict[str, tuple[int, int]], counts: dict[str, int]) -> list[str]:
-    """The classes of one file in the order in which they turned up, after the table's own exceptions.
-
-    ``first_seen`` is (line, column) of the first sign of each class. Last resorts come out only when alone.
-    """
-    places = {name: place for name, place in first_seen.items() if counts[name] >= BY_NAME[name].at_least}
-    for name in tuple(places):
-        for weaker in BY_NAME[name].takes_over:
-            if weaker in places:
-                places[name] = min(places[name], places.pop(weaker))
-    for name in tuple(places):
-        if any(stronger in places for stronger in BY_NAME[name].yields_to):
-            del places[name]
-    ordered = sorted(places, key=lambda name: places[name])
-    firm = [name for name in ordered if not BY_NAME[name].last_resort]
-    return firm or ordered[:1]
 
 
 def root_between_files(names: Iterable[str]) -> Iterator[str]:

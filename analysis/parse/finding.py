@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from analysis.parse.failures import FailureClass, Sign, by_exit_code, settle, signs_by_cue
+from analysis.parse.failures import BY_NAME, by_exit_code, signs_by_cue
 from analysis.parse.lines import Line, whole
 from analysis.parse.scene import Scene, spoken
+from analysis.parse.signs import FailureClass, Sign
 from analysis.parse.table import Table
 
 _ERRNO = re.compile(r"\berrno: (\d{1,9})(?=\D)")
@@ -98,7 +99,7 @@ class Findings:
         if not one.at_start:
             self.firm.add(failure.name)
         for name, pattern in failure.details.items():
-            if detail := re.search(pattern, line.text, re.IGNORECASE):
+            if detail := pattern.search(line.text):
                 value = whole(detail[1]) if detail[1].isdecimal() else detail[1]
                 if value is not None:
                     self.details.setdefault(failure.name, {}).setdefault(name, value)
@@ -163,3 +164,21 @@ class Findings:
         ("rknpu driver version is too low", read_warning),
         ("unavailable core mask", read_warning),
     )
+
+
+def settle(first_seen: dict[str, tuple[int, int]], counts: dict[str, int]) -> list[str]:
+    """The classes of one file in the order in which they turned up, after the table's own exceptions.
+
+    ``first_seen`` is (line, column) of the first sign of each class. Last resorts come out only when alone.
+    """
+    places = {name: place for name, place in first_seen.items() if counts[name] >= BY_NAME[name].at_least}
+    for name in tuple(places):
+        for weaker in BY_NAME[name].takes_over:
+            if weaker in places:
+                places[name] = min(places[name], places.pop(weaker))
+    for name in tuple(places):
+        if any(stronger in places for stronger in BY_NAME[name].yields_to):
+            del places[name]
+    ordered = sorted(places, key=lambda name: places[name])
+    firm = [name for name in ordered if not BY_NAME[name].last_resort]
+    return firm or ordered[:1]
