@@ -8,6 +8,7 @@ so that ``--list`` and ``--help`` are instant. Results go to stdout, progress an
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -41,6 +42,11 @@ def verb(help: dict[str, str] | None = None, positional: Sequence[str] = (), **o
                 raise Exit(error.message(), code=int(error.exit_code)) from None
             except KeyboardInterrupt:
                 raise Exit("interrupted", code=INTERRUPTED) from None
+            except (
+                BrokenPipeError
+            ):  # `invoke parse … | head`: nobody listens any more, and Python would say so at its end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise Exit(code=0) from None
 
         return task(auto_shortflags=False, help=help or {}, positional=list(positional), **options)(guarded)
 

@@ -50,7 +50,7 @@ def test_the_command_line_imports_nothing_heavy_at_the_top():
         for node in tree.body
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
-    assert top <= {"__future__", "functools", "sys", "collections.abc", "pathlib", "typing", "invoke"}
+    assert top <= {"__future__", "functools", "os", "sys", "collections.abc", "pathlib", "typing", "invoke"}
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
