@@ -28,6 +28,7 @@ _MODEL = {
     "model_dtype": re.compile(r"model_dtype:\s*([A-Za-z0-9]+(?:_[A-Za-z0-9]+)*)(?=_*[^\w])"),
 }
 _CPUS = re.compile(r"Enabled cpus:\s*\[\s*((?:\d{1,4}(?:,\s*\d{1,4})*)?)\s*\]")
+_CPU = re.compile(r"\d+")  # what stands between them may be blank to a pattern and not to int()
 _CPUS_NUM = re.compile(r"Enabled cpus num:\s*(\d{1,15})(?=[^\w.])")
 _LIBRKNNRT = re.compile(r"librknnrt version:\s*" + VERSION)
 _RKNN_DRIVER = re.compile(r"RKNN Driver Information, version:\s*" + VERSION)
@@ -107,7 +108,7 @@ class Banner:
         if not self.scene.believes(line):
             return
         if self.cpus is None and (found := _CPUS.search(line.text)):
-            self.cpus = tuple(int(word) for word in found[1].split(",") if word)
+            self.cpus = tuple(map(int, _CPU.findall(found[1])))
             self.is_loading = False
         elif found := _CPUS_NUM.search(line.text):
             self._first("enabled_cpus_num", found)

@@ -39,6 +39,7 @@ SNIPPETS = [
 @SOME
 @given(st.binary(max_size=400))
 @example(b"\xff\xfe\x00\x1b[")
+@example(b"I rkllm: Enabled cpus: [4,\x1d7]\n")
 def test_any_bytes_give_an_answer(data: bytes) -> None:
     json.dumps(parse_log(data).as_dict())
 
