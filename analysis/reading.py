@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,11 @@ from analysis.errors import CannotRead
 from analysis.evidence import RunFiles, find_runs
 from analysis.metrics import TABLE_METRICS
 from analysis.parse import FAILURE_CLASSES, parse_stream
-from analysis.runs import Run, read_run
+from analysis.runs import Run, read_logs, read_run
 from analysis.text import plain
 from analysis.writers.listing import check_format
+
+_OF_RUN = ("campaign", "board", "run", "outcome", "reason", "origin", "model", "npu_cores", "warmup")
 
 
 def read_campaign(collected: Path, campaign: str) -> tuple[Run, ...]:
@@ -75,8 +76,12 @@ def _visible(item: Path, below: Path) -> bool:
 def _answer(path: Path) -> dict[str, Any]:
     if path.is_file():
         return {"file": str(path), **parse_stream(path).as_dict()}
-    run = read_run(run_files(path))
-    return {name: value for name, value in asdict(run).items() if name != "log_file"}
+    files = run_files(path)
+    told: dict[str, Any] = {"file": str(path)}
+    if files.has("spec.json"):
+        run = read_run(files)
+        told |= {name: getattr(run, name) for name in _OF_RUN}
+    return told | read_logs(files).as_dict()
 
 
 def _next_step(answer: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +96,8 @@ def _lines(answer: dict[str, Any], form: str) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict) and value.keys() >= {"name", "ok", "observed", "expected"}:  # an integrity check
+        return f"{value['name']}: {value['observed']}" + ("" if value["ok"] else f", expected {value['expected']}")
     if isinstance(value, dict):
         return ", ".join(f"{key} {_text(item)}" for key, item in value.items() if item is not None)
     if isinstance(value, list | tuple):

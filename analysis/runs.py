@@ -115,6 +115,25 @@ def read_runs(collected: Path) -> tuple[Run, ...]:
     return tuple(read_run(files) for files in find_runs(collected))
 
 
+def read_logs(files: RunFiles) -> ParsedRun:
+    """All logs of one run read together; a folder of logs without spec.json and end.json does as well."""
+    spec = _fields(files.record("spec.json"))
+    end = _ended(files, spec)
+    return parse_run(
+        stdout=files.read("stdout.log"),
+        stderr=files.read("stderr.log"),
+        dmesg=files.read("dmesg.log"),
+        exit_code=end.exit_code if end else None,
+        # Told of the timeout, the parser does not take its KILL for the kernel's.
+        result=None if end is None else "timeout" if end.timed_out else end.result,
+        planned=_planned(spec),
+    )
+
+
+def _ended(files: RunFiles, spec: Record) -> End | None:
+    return _end(files.record("end.json")) or (stated_end(spec) if spec.text("origin") == MANUAL else None)
+
+
 def read_run(files: RunFiles) -> Run:
     """One run from its evidence; nothing that lies in the folder makes this raise."""
     records = {name: files.record(f"{name}.json") for name in ("spec", "start", "end", "outcome")}
@@ -122,17 +141,8 @@ def read_run(files: RunFiles) -> Run:
     problem = _spec_problem(files, records["spec"])
     spec, start, end_record = (_fields(records[name]) for name in ("spec", "start", "end"))
     by_hand = spec.text("origin") == MANUAL
-    end = _end(records["end"]) or (stated_end(spec) if by_hand else None)
-    planned = _planned(spec)
-    parsed = parse_run(
-        stdout=files.read("stdout.log"),
-        stderr=files.read("stderr.log"),
-        dmesg=files.read("dmesg.log"),
-        exit_code=end.exit_code if end else None,
-        # Told of the timeout, the parser does not take its KILL for the kernel's.
-        result=None if end is None else "timeout" if end.timed_out else end.result,
-        planned=planned,
-    )
+    end = _ended(files, spec)
+    parsed = read_logs(files)
     values = Record(parsed.as_dict())
     judgement = judge(
         end=end,
