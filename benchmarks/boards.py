@@ -68,7 +68,7 @@ def lab(count: int) -> Iterator[Lab]:
         for index in range(count):
             own = folder / f"{index}"
             own.mkdir()
-            # A lock for each "board", not this machine's. sshd takes the first SetEnv it finds, and that of a Match first.
+            # A lock for each "board", not this machine's. Of several SetEnv, sshd takes the one in a Match block.
             extra = f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={own}/board.lock\n"
             servers.append(stack.enter_context(sshd.running(own, keys=folder, extra=extra)))
         yield Lab(folder, servers)
