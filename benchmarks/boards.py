@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import ENVIRONMENT, Failed
-from fleet.host_keys import HostKeys
+from fleet.ssh.host_keys import HostKeys
 from tests.ssh import sshd
 from tests.ssh.sshd import Sshd
 

@@ -24,11 +24,11 @@ import paramiko
 from benchmarks.boards import Lab, lab
 from benchmarks.measure import Cost, ratio, spend, spent, spread, take_turns
 from benchmarks.report import Row
-from fleet.catalogue import Artifact
-from fleet.connection import Board
+from fleet.config.catalogue import Artifact
 from fleet.deadline import Deadline
 from fleet.push import place
 from fleet.scripts import prepare
+from fleet.ssh.connection import Board
 
 ROUNDS = 5
 SIZE_BYTES = 256 * 2**20

@@ -17,17 +17,17 @@ from pathlib import Path
 
 from fleet import defaults
 from fleet.boards import BoardState
-from fleet.connection import Board
+from fleet.config.inventory import Inventory, load_inventory
 from fleet.deadline import Deadline
-from fleet.endpoint import Endpoint
 from fleet.errors import AuthenticationFailed, ConfigError
 from fleet.evidence import write_file
 from fleet.facts import Facts, read_facts
-from fleet.inventory import Inventory, load_inventory
-from fleet.login import USUAL_KEYS
 from fleet.rows import board_row
 from fleet.run import SAFE_NAME
 from fleet.session import Session
+from fleet.ssh.connection import Board
+from fleet.ssh.endpoint import Endpoint
+from fleet.ssh.login import USUAL_KEYS
 from fleet.trust import Ask, accept, look
 
 INSTALL_KEY_S = 300.0  # a person looks for the password

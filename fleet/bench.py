@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fleet import defaults, evidence, job, plan, virtual_boards
 from fleet.boards import libraries_of
-from fleet.connection import Board
+from fleet.config.inventory import BoardEntry
 from fleet.deadline import Deadline
 from fleet.errors import (
     BoardError,
@@ -29,7 +29,6 @@ from fleet.errors import (
     worst,
 )
 from fleet.facts import read_facts
-from fleet.inventory import BoardEntry
 from fleet.listener import Listener, Position
 from fleet.plan import PlannedRun, Request
 from fleet.pool import on_each
@@ -37,6 +36,7 @@ from fleet.push import Placed, place
 from fleet.run import RunSpec, new_campaign_id, utc_now
 from fleet.scripts import Store, prepare
 from fleet.session import Session
+from fleet.ssh.connection import Board
 from fleet.verdict import Outcome
 
 Connect = Callable[[BoardEntry], Board]

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet import defaults, evidence, job
-from fleet.connection import Board
+from fleet.config.inventory import BoardEntry
 from fleet.deadline import Deadline
 from fleet.errors import FleetError
-from fleet.inventory import BoardEntry
 from fleet.listener import Listener, Position
 from fleet.pool import on_each
 from fleet.scripts import Store, prepare
+from fleet.ssh.connection import Board
 from fleet.verdict import RunState
 
 Connect = Callable[[BoardEntry], Board]

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fleet import defaults
-from fleet.connection import Board
+from fleet.config.inventory import BoardEntry
 from fleet.deadline import Deadline
 from fleet.errors import FleetError
 from fleet.facts import Facts, read_facts
-from fleet.inventory import BoardEntry
 from fleet.pool import on_each
+from fleet.ssh.connection import Board
 
 
 @dataclass(frozen=True)

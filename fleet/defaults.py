@@ -4,7 +4,7 @@ number.
 
 from __future__ import annotations
 
-# Connection (fleet/connection.py and the modules below it)
+# Connection (fleet/ssh/connection.py and the modules below it)
 CONNECT_S = 10.0  # TCP, banner, key exchange and login together; a busy RK3588 answers within 2
 OPEN_S = 10.0  # one more channel on a connection that is there; nothing has run on the board until then
 CONNECT_TRIES = 3  # sshd drops newcomers at random when many log in at once (MaxStartups 10:30:100)

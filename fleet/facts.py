@@ -13,10 +13,10 @@ from functools import cache
 from typing import Any
 
 from fleet import defaults
-from fleet.connection import Board
 from fleet.deadline import Deadline
 from fleet.errors import BoardError
 from fleet.scripts import SOURCE
+from fleet.ssh.connection import Board
 from fleet.text import tail
 
 Facts = dict[str, Any]

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fleet import defaults
-from fleet.connection import Board
 from fleet.deadline import Deadline
 from fleet.errors import (
     BoardBusy,
@@ -27,6 +26,7 @@ from fleet.evidence import FILES, LOGS, RunFolder
 from fleet.frames import FrameError, read_frames
 from fleet.run import RunSpec
 from fleet.scripts import Store
+from fleet.ssh.connection import Board
 from fleet.text import tail
 from fleet.verdict import Outcome, Phase, RunState, state_from_json
 

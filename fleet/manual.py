@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from fleet import defaults, evidence
-from fleet.catalogue import Catalogue
+from fleet.config.catalogue import Catalogue
+from fleet.config.yaml_file import meant, shown
 from fleet.errors import ConfigError, EvidenceBroken, NoSpace
 from fleet.hand_logs import HandRun, Source, chunks, file_name, find, refused
 from fleet.run import new_campaign_id
 from fleet.stated import Stated, slug
-from fleet.yaml_file import meant, shown
 
 RECORD_LIMIT_BYTES = 2**20  # of a spec.json or manifest.json that is looked through
 

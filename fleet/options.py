@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet import defaults
+from fleet.config.inventory import BoardEntry
+from fleet.config.prompts import load_prompts
 from fleet.errors import ConfigError
-from fleet.inventory import BoardEntry
 from fleet.plan import Request
-from fleet.prompts import load_prompts
 
 if TYPE_CHECKING:
     from fleet.session import Session

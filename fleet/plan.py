@@ -9,10 +9,10 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 
-from fleet.catalogue import Artifact, Model
+from fleet.config.catalogue import Artifact, Model
+from fleet.config.inventory import BoardEntry
+from fleet.config.prompts import Prompt, PromptSet
 from fleet.errors import ConfigError
-from fleet.inventory import BoardEntry
-from fleet.prompts import Prompt, PromptSet
 from fleet.run import ArtifactSpec, RunSpec, Workload, run_id
 from fleet.scripts import Store
 

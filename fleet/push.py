@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet import defaults
-from fleet.catalogue import Artifact
-from fleet.connection import Board
+from fleet.config.catalogue import Artifact
 from fleet.deadline import Deadline
 from fleet.errors import BoardError, ConfigError, ConnectionDropped, DeadlinePassed, NoSpace
 from fleet.scripts import Store
+from fleet.ssh.connection import Board
 from fleet.text import tail
 
 BLOCK_BYTES = 2**20

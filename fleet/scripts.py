@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 
 from fleet import defaults
-from fleet.connection import Board
 from fleet.deadline import Deadline
 from fleet.errors import BoardError
+from fleet.ssh.connection import Board
 from fleet.text import tail
 
 SOURCE = Path(__file__).parent.parent / "board_scripts"

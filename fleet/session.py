@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet import VERSION, virtual_boards
-from fleet.connection import Board
-from fleet.endpoint import Endpoint
-from fleet.host_keys import HostKey, HostKeys
-from fleet.inventory import BoardEntry, Inventory, load_inventory, select
+from fleet.config.inventory import BoardEntry, Inventory, load_inventory, select
+from fleet.ssh.connection import Board
+from fleet.ssh.endpoint import Endpoint
+from fleet.ssh.host_keys import HostKey, HostKeys
 
 if TYPE_CHECKING:
-    from fleet.catalogue import Catalogue
+    from fleet.config.catalogue import Catalogue
     from fleet.trust import Offer
 
 
@@ -70,7 +70,7 @@ class Session:
 
     def catalogue(self) -> Catalogue:
         """The models. Raises ConfigError."""
-        from fleet.catalogue import load_catalogue  # 10 ms that most verbs need not pay
+        from fleet.config.catalogue import load_catalogue  # 10 ms that most verbs need not pay
 
         return load_catalogue(self.file("models.yaml"))
 

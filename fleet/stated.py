@@ -8,10 +8,10 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 
-from fleet.catalogue import Kind
+from fleet.config.catalogue import Kind
+from fleet.config.yaml_file import shown
 from fleet.errors import ConfigError
 from fleet.options import core_counts, whole_number
-from fleet.yaml_file import shown
 
 TEXT_LIMIT = 1000  # characters of one stated condition
 SLUG_LIMIT = 60  # of the 121 that a folder's name may have

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from fleet import defaults
 from fleet.deadline import Deadline
-from fleet.endpoint import SSH_PORT, Endpoint
 from fleet.errors import ConfigError, HostKeyChanged
-from fleet.host_keys import HostKey, HostKeys, host_key_name
-from fleet.scan import offered_by
+from fleet.ssh.endpoint import SSH_PORT, Endpoint
+from fleet.ssh.host_keys import HostKey, HostKeys, host_key_name
+from fleet.ssh.scan import offered_by
 
 Ask = Callable[[str], bool]
 

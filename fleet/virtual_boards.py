@@ -12,8 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.config.inventory import BoardEntry
 from fleet.errors import BoardError, Unreachable
-from fleet.inventory import BoardEntry
 
 PROJECT = Path(__file__).parent.parent
 NO_ISOLATION = 3  # exit code: this machine has no way to give a board a root of its own

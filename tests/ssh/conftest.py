@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.connection import Board
 from fleet.deadline import Deadline
+from fleet.ssh.connection import Board
 from tests.ssh import sshd
 from tests.ssh.sshd import NoSuchUser, Sshd
 

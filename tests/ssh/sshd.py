@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.deadline import Deadline
-from fleet.endpoint import Endpoint
-from fleet.host_keys import HostKey, HostKeys
+from fleet.ssh.endpoint import Endpoint
+from fleet.ssh.host_keys import HostKey, HostKeys
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin") or "/usr/sbin/sshd"
 DIE_WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # tests that are killed too

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet.connection import Board
 from fleet.deadline import Deadline
-from fleet.endpoint import Endpoint
-from fleet.host_keys import HostKeys
+from fleet.ssh.connection import Board
+from fleet.ssh.endpoint import Endpoint
+from fleet.ssh.host_keys import HostKeys
 from tests.ssh import sshd
 from tests.ssh.proxy import port_without_power
 from tests.ssh.sshd import Sshd

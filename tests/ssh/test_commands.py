@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from fleet.command import Raw
-from fleet.connection import Board
 from fleet.deadline import Deadline
 from fleet.errors import BoardError, CommandFailed, HostKeyUnknown
-from fleet.guard import guarded
-from fleet.host_keys import HostKeys
+from fleet.ssh.command import Raw
+from fleet.ssh.connection import Board
+from fleet.ssh.guard import guarded
+from fleet.ssh.host_keys import HostKeys
 from tests.ssh import sshd
 from tests.ssh.proxy import proxy_to
 from tests.ssh.sshd import Sshd
@@ -152,9 +152,9 @@ def test_of_too_much_output_the_head_of_stdout_and_the_tail_of_stderr_are_kept(b
 GREEDY = """
 import resource, sys
 from pathlib import Path
-from fleet.connection import Board, Endpoint
+from fleet.ssh.connection import Board, Endpoint
 from fleet.deadline import Deadline
-from fleet.host_keys import HostKeys
+from fleet.ssh.host_keys import HostKeys
 port, user, key, known = sys.argv[1:]
 board = Board(Endpoint("b", "127.0.0.1", int(port), user, Path(key), agent=False), HostKeys.load(Path(known)))
 board.run(["true"], deadline=Deadline.after(60))

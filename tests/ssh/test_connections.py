@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from fleet import defaults
-from fleet.connection import Board, Endpoint
 from fleet.deadline import Deadline
 from fleet.errors import AuthenticationFailed, ConfigError, ConnectionDropped, DeadlinePassed, Unreachable
+from fleet.ssh.connection import Board, Endpoint
 from tests.ssh import sshd
 from tests.ssh.proxy import FaultProxy, proxy_to
 from tests.ssh.sshd import Sshd
@@ -330,8 +330,8 @@ def test_a_board_with_no_room_for_a_channel_is_asked_again(tmp_path: Path, key_f
 def test_nothing_is_printed_about_what_is_raised(server: Sshd) -> None:
     script = (
         "from pathlib import Path\n"
-        "from fleet.connection import Board, Endpoint\nfrom fleet.deadline import Deadline\n"
-        "from fleet.errors import Unreachable\nfrom fleet.host_keys import HostKeys\n"
+        "from fleet.ssh.connection import Board, Endpoint\nfrom fleet.deadline import Deadline\n"
+        "from fleet.errors import Unreachable\nfrom fleet.ssh.host_keys import HostKeys\n"
         "try:\n"
         f"    Board(Endpoint('b', '127.0.0.1', {server.port}, 'root', Path('/none')), HostKeys.load(Path('/none')))"
         ".run(['true'], deadline=Deadline.after(9))\n"

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from fleet import tcp
-from fleet.connection import Board
 from fleet.deadline import Deadline
 from fleet.defaults import MAX_CHANNELS
-from fleet.endpoint import Endpoint
 from fleet.errors import ConnectionDropped, DeadlinePassed, Unreachable
-from fleet.host_keys import HostKeys
-from fleet.tcp import connect_tcp
+from fleet.ssh import tcp
+from fleet.ssh.connection import Board
+from fleet.ssh.endpoint import Endpoint
+from fleet.ssh.host_keys import HostKeys
+from fleet.ssh.tcp import connect_tcp
 from tests.ssh.proxy import port_without_power, proxy_to
 from tests.ssh.sshd import Sshd
 

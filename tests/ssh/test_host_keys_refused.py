@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from fleet.connection import Board
 from fleet.deadline import Deadline
-from fleet.endpoint import Endpoint
 from fleet.errors import HostKeyChanged, HostKeyUnknown, Unreachable
-from fleet.host_keys import HostKey, HostKeys, scan
-from fleet.scan import offered_by
+from fleet.ssh.connection import Board
+from fleet.ssh.endpoint import Endpoint
+from fleet.ssh.host_keys import HostKey, HostKeys, scan
+from fleet.ssh.scan import offered_by
 from tests.ssh import sshd
 from tests.ssh.proxy import proxy_to
 from tests.ssh.sshd import Sshd

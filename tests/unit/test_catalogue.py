@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fleet.catalogue import Catalogue, Kind, load_catalogue
+from fleet.config.catalogue import Catalogue, Kind, load_catalogue
+from fleet.config.yaml_file import name_of
 from fleet.errors import ConfigError, ExitCode
-from fleet.yaml_file import name_of
 from virtual.artifacts import write_artifacts
 
 SHIPPED = Path(__file__).parents[2] / "models.yaml"

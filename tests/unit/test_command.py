@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.command import LINE_MAX_BYTES, Raw, encoded, program, quote, shown, with_env
+from fleet.ssh.command import LINE_MAX_BYTES, Raw, encoded, program, quote, shown, with_env
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 

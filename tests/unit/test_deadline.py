@@ -7,7 +7,7 @@ import threading
 import time
 
 from fleet.deadline import Deadline
-from fleet.watchdog import Watchdog, later
+from fleet.ssh.watchdog import Watchdog, later
 
 
 class Clock:

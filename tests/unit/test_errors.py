@@ -26,7 +26,7 @@ from fleet.errors import (
     Unreachable,
     worst,
 )
-from fleet.ssh_errors import dropped, not_reached
+from fleet.ssh.ssh_errors import dropped, not_reached
 from fleet.text import readable, tail
 
 KEY = paramiko.ECDSAKey.generate()

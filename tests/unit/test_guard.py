@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet import guard
-from fleet.guard import Skip, guarded, last_word, new_mark
+from fleet.ssh import guard
+from fleet.ssh.guard import Skip, guarded, last_word, new_mark
 
 SHELLS = [shell for shell in ("dash", "busybox ash", "bash --posix") if shutil.which(shell.split()[0]) is not None]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import ConfigError
-from fleet.host_keys import HostKey, HostKeys, fingerprint, host_key_name
+from fleet.ssh.host_keys import HostKey, HostKeys, fingerprint, host_key_name
 
 A = HostKey("ssh-ed25519", b"key a")
 B = HostKey("ssh-ed25519", b"key b")
@@ -118,7 +118,7 @@ def test_writers_of_one_process_do_not_lose_each_others_keys(path: Path) -> None
 WRITER = """
 import sys
 from pathlib import Path
-from fleet.host_keys import HostKey, HostKeys
+from fleet.ssh.host_keys import HostKey, HostKeys
 for n in range(15):
     HostKeys.load(Path(sys.argv[1])).add(f"{sys.argv[2]}-{n}", 22, [HostKey("ssh-ed25519", b"k")])
 """

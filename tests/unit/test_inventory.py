@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fleet.errors import ConfigError, ExitCode
-from fleet.inventory import (
+from fleet.config.inventory import (
     BoardEntry,
     Fault,
     Inventory,
@@ -24,6 +23,7 @@ from fleet.inventory import (
     load_inventory,
     select,
 )
+from fleet.errors import ConfigError, ExitCode
 from virtual.layouts import LAYOUTS
 
 SHIPPED = Path(__file__).parents[2] / "inventory.yaml"

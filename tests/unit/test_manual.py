@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fleet import defaults, hand_logs
-from fleet.catalogue import load_catalogue
+from fleet.config.catalogue import load_catalogue
 from fleet.errors import ConfigError, EvidenceBroken
 from fleet.evidence import RunFolder
 from fleet.hand_logs import find

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.config.patterns import choose, matcher, split
 from fleet.errors import ConfigError
-from fleet.patterns import choose, matcher, split
 
 LABELS: dict[str, frozenset[str]] = {
     "rk3588-a": frozenset({"lab1", "heatsink"}),

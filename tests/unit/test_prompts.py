@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fleet.config.prompts import MAX_PROMPT_BYTES, Prompt, PromptSet, load_prompts, refusal
 from fleet.errors import ConfigError, ExitCode
-from fleet.prompts import MAX_PROMPT_BYTES, Prompt, PromptSet, load_prompts, refusal
 
 SHIPPED = sorted((Path(__file__).parents[2] / "suites" / "prompts").glob("*.txt"))
 

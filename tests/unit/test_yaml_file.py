@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.config.yaml_file import MAX_FILE_BYTES, meant, name_of, nearest, parse_yaml, read_yaml, shown
 from fleet.errors import ConfigError
-from fleet.yaml_file import MAX_FILE_BYTES, meant, name_of, nearest, parse_yaml, read_yaml, shown
 
 LOADERS = pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml.CSafeLoader], ids=["python", "libyaml"])
 

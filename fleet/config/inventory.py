@@ -17,8 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from fleet.errors import ConfigError
-from fleet.fields import (
+from fleet.config.fields import (
     Address,
     BoardPath,
     Frozen,
@@ -34,9 +33,10 @@ from fleet.fields import (
     at_least_one,
     once,
 )
-from fleet.patterns import choose
-from fleet.validate import Problem, config_error, validated
-from fleet.yaml_file import Where, meant, name_of, read_yaml
+from fleet.config.patterns import choose
+from fleet.config.validate import Problem, config_error, validated
+from fleet.config.yaml_file import Where, meant, name_of, read_yaml
+from fleet.errors import ConfigError
 
 INVENTORY_FILE = Path("inventory.yaml")
 
@@ -201,7 +201,7 @@ def load_inventory(path: Path = INVENTORY_FILE) -> Inventory:
 
 
 def select(inventory: Inventory, patterns: Sequence[str]) -> tuple[BoardEntry, ...]:
-    """The boards that ``patterns`` mean (see ``fleet.patterns``), in inventory order; all if it is empty."""
+    """The boards that ``patterns`` mean (see ``fleet.config.patterns``), in inventory order; all if it is empty."""
     if not inventory.boards:
         raise _unknown(inventory, "there is no board yet", hint="invoke add ADDRESS")
     labels = {entry.name: {*entry.groups, *entry.tags} for entry in inventory.boards}

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Protocol
 
 from fleet.deadline import Deadline
-from fleet.endpoint import SSH_PORT
 from fleet.errors import ConfigError
+from fleet.ssh.endpoint import SSH_PORT
 
 
 @dataclass(frozen=True)
@@ -217,6 +217,6 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def scan(address: str, port: int, deadline: Deadline, *, name: str = "") -> tuple[HostKey, ...]:
     """The host keys that a server offers, one of each type, read without logging in."""
-    from fleet.scan import offered  # paramiko only when it is needed
+    from fleet.ssh.scan import offered  # paramiko only when it is needed
 
     return offered(address, port, deadline, name=name or address)

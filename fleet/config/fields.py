@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from fleet.yaml_file import shown
+from fleet.config.yaml_file import shown
 
 T = TypeVar("T")
 

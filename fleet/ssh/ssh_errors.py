@@ -20,7 +20,7 @@ from fleet.errors import (
     HostKeyChanged,
     Unreachable,
 )
-from fleet.host_keys import fingerprint
+from fleet.ssh.host_keys import fingerprint
 from fleet.text import one_line
 
 

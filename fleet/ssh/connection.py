@@ -16,18 +16,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from fleet import defaults, openssh
-from fleet.command import Word, program, quote, shown
+from fleet import defaults
 from fleet.deadline import Deadline
-from fleet.endpoint import Endpoint
 from fleet.errors import BoardError, CommandFailed, ConnectionDropped, DeadlinePassed, FleetError
-from fleet.guard import guarded, new_mark
-from fleet.host_keys import HostKeys
-from fleet.links import Link, Links
-from fleet.remote_command import Head, RemoteCommand
-from fleet.ssh_errors import dropped
+from fleet.ssh import openssh
+from fleet.ssh.command import Word, program, quote, shown
+from fleet.ssh.endpoint import Endpoint
+from fleet.ssh.guard import guarded, new_mark
+from fleet.ssh.host_keys import HostKeys
+from fleet.ssh.links import Link, Links
+from fleet.ssh.remote_command import Head, RemoteCommand
+from fleet.ssh.ssh_errors import dropped
+from fleet.ssh.watchdog import WATCHDOG, later
 from fleet.text import tail
-from fleet.watchdog import WATCHDOG, later
 
 __all__ = ["Board", "Completed", "Endpoint"]
 

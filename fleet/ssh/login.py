@@ -18,7 +18,7 @@ from paramiko.agent import Agent
 from paramiko.auth_strategy import AuthSource, AuthStrategy
 
 from fleet.errors import AuthenticationFailed
-from fleet.host_keys import fingerprint
+from fleet.ssh.host_keys import fingerprint
 
 USUAL_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 

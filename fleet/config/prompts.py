@@ -12,9 +12,9 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.config.fields import NAME_RULE
+from fleet.config.yaml_file import meant, name_of, read_text, shown
 from fleet.errors import ConfigError
-from fleet.fields import NAME_RULE
-from fleet.yaml_file import meant, name_of, read_text, shown
 
 # a word of a command line ends at 128 KiB on Linux (MAX_ARG_STRLEN), and quoting makes it longer
 MAX_PROMPT_BYTES = 32 * 2**10

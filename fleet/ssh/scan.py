@@ -9,12 +9,12 @@ from paramiko.ssh_exception import IncompatiblePeer
 
 from fleet import defaults
 from fleet.deadline import Deadline
-from fleet.endpoint import Endpoint
-from fleet.host_keys import HostKey, HostKeys
-from fleet.secure_fabric import SafeConnection, SafeTransport
-from fleet.ssh_errors import not_reached
-from fleet.tcp import connect_tcp
-from fleet.watchdog import WATCHDOG
+from fleet.ssh.endpoint import Endpoint
+from fleet.ssh.host_keys import HostKey, HostKeys
+from fleet.ssh.secure_fabric import SafeConnection, SafeTransport
+from fleet.ssh.ssh_errors import not_reached
+from fleet.ssh.tcp import connect_tcp
+from fleet.ssh.watchdog import WATCHDOG
 
 KINDS = (
     ("ssh-ed25519",),

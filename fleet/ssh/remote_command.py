@@ -15,7 +15,7 @@ from typing import Any
 from paramiko import Channel, SSHException
 
 from fleet.deadline import Deadline
-from fleet.guard import Skip, last_word
+from fleet.ssh.guard import Skip, last_word
 from fleet.text import tail
 
 WINDOW_BYTES = 2**21  # paramiko's default window: taking as much as that at once empties the buffer in one copy

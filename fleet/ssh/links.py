@@ -15,12 +15,12 @@ from paramiko.ssh_exception import ChannelException
 
 from fleet import defaults
 from fleet.deadline import Deadline
-from fleet.endpoint import Endpoint
 from fleet.errors import FleetError, Unreachable
-from fleet.host_keys import HostKeys
-from fleet.secure_fabric import SafeConnection
-from fleet.ssh_errors import not_reached
-from fleet.watchdog import WATCHDOG, later
+from fleet.ssh.endpoint import Endpoint
+from fleet.ssh.host_keys import HostKeys
+from fleet.ssh.secure_fabric import SafeConnection
+from fleet.ssh.ssh_errors import not_reached
+from fleet.ssh.watchdog import WATCHDOG, later
 
 CONNECT = "connect"
 _NO_ROOM = (2, 4)  # "connect failed" is what OpenSSH says beyond MaxSessions; a resource shortage

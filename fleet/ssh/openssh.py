@@ -11,7 +11,7 @@ import math
 import shlex
 from pathlib import Path
 
-from fleet.secure_fabric import CIPHERS, SafeConnection
+from fleet.ssh.secure_fabric import CIPHERS, SafeConnection
 
 ALIVE_S = 5  # between ssh's own questions; three without an answer end it
 ALIVE_COUNT = 3

@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Sequence
 
 from fleet import defaults
-from fleet.command import Raw, encoded, quote
+from fleet.ssh.command import Raw, encoded, quote
 
 _SCRIPT = f"""\
 mark=$1 limit=$2; shift 2

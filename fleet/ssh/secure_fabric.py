@@ -24,11 +24,11 @@ from paramiko.packet import Packetizer
 
 from fleet import defaults
 from fleet.deadline import Deadline
-from fleet.endpoint import SSH_PORT, Endpoint, jump_endpoint
 from fleet.errors import ConfigError, HostKeyChanged, HostKeyUnknown
-from fleet.host_keys import HostKey, HostKeys, host_key_name
-from fleet.login import USUAL_KEYS, Login
-from fleet.tcp import connect_tcp
+from fleet.ssh.endpoint import SSH_PORT, Endpoint, jump_endpoint
+from fleet.ssh.host_keys import HostKey, HostKeys, host_key_name
+from fleet.ssh.login import USUAL_KEYS, Login
+from fleet.ssh.tcp import connect_tcp
 
 # paramiko logs what it also raises; without a handler Python would print it over our one clear message.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())

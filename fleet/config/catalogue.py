@@ -14,10 +14,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from fleet.config.fields import Frozen, Name, Switch, Text, Version, once, refuse
+from fleet.config.validate import Problem, config_error, validated
+from fleet.config.yaml_file import meant, name_of, read_yaml, shown
 from fleet.errors import ConfigError
-from fleet.fields import Frozen, Name, Switch, Text, Version, once, refuse
-from fleet.validate import Problem, config_error, validated
-from fleet.yaml_file import meant, name_of, read_yaml, shown
 
 CATALOGUE_FILE = Path("models.yaml")
 NPU_CORES = (1, 2, 3)  # of an RK3588

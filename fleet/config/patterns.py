@@ -16,8 +16,8 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from fleet.config.yaml_file import meant, shown
 from fleet.errors import ConfigError
-from fleet.yaml_file import meant, shown
 
 Token = Callable[[str, int], Iterable[int]]  # (name, position) -> the positions after it, if it matches there
 

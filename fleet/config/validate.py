@@ -16,8 +16,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from fleet.config.yaml_file import Document, Where, meant, shown
 from fleet.errors import ConfigError
-from fleet.yaml_file import Document, Where, meant, shown
 
 MAX_PROBLEMS = 20  # lines of one message; a file with more is wrong in one way many times
 
