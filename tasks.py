@@ -60,7 +60,7 @@ def boards(_c: Context, board: Sequence[str] | None = None, format: str = "table
     invoke boards
     invoke boards --board '@lab1,!rk3588-c' --format json
     """
-    from analysis.writers.listing import check_format, listing
+    from analysis.listing import check_format, listing
     from fleet.boards import read_states
     from fleet.rows import board_row
 
@@ -160,7 +160,7 @@ def bench(
     invoke bench --board rk3588-a --model qwen3-0.6b --cores 1,2,3 --repeats 3
     invoke bench --board @lab1 --cores 3 --format csv
     """
-    from analysis.writers.listing import check_format
+    from analysis.listing import check_format
     from fleet.options import Bench
 
     check_format(format)
@@ -178,7 +178,7 @@ def status(_c: Context, board: Sequence[str] | None = None, format: str = "table
     invoke status
     invoke status --board rk3588-a --format json
     """
-    from analysis.writers.listing import check_format, listing
+    from analysis.listing import check_format, listing
     from fleet.board_runs import status as read_status
     from fleet.errors import FleetError
     from fleet.rows import run_row
@@ -293,10 +293,10 @@ def import_(
     invoke import logs/tuesday --board-model 'ROCK 5B 16GB' --model qwen3-0.6b --context 4096 --note 'open case, no fan'
     """
     from analysis.cells import cells
+    from analysis.listing import check_format
     from analysis.reading import run_files
     from analysis.runs import read_run
     from analysis.writers import bench as bench_table
-    from analysis.writers.listing import check_format
     from fleet.manual import import_logs
     from fleet.stated import Stated
 

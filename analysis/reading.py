@@ -10,11 +10,11 @@ from tabulate import tabulate
 
 from analysis.errors import CannotRead
 from analysis.evidence import RunFiles, find_runs
+from analysis.listing import check_format
 from analysis.metrics import TABLE_METRICS
 from analysis.parse import FAILURE_CLASSES, parse_stream
 from analysis.runs import Run, read_logs, read_run
 from analysis.text import plain
-from analysis.writers.listing import check_format
 
 _OF_RUN = ("campaign", "board", "run", "outcome", "reason", "origin", "model", "npu_cores", "warmup")
 
