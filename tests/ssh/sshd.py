@@ -93,8 +93,9 @@ class Sshd:
     def freeze(self) -> None:
         """SIGSTOP: the kernel still accepts and acknowledges, and nobody answers."""
         for pid in self.servers():
-            os.kill(pid, signal.SIGSTOP)
-            self.frozen.append(pid)
+            with contextlib.suppress(ProcessLookupError):  # the process of a connection that just ended
+                os.kill(pid, signal.SIGSTOP)
+                self.frozen.append(pid)
 
     def thaw(self) -> None:
         """SIGCONT."""
