@@ -13,7 +13,7 @@ from pathlib import Path
 
 import fabric
 import pytest
-from invoke.exceptions import CommandTimedOut
+from invoke.exceptions import CommandTimedOut, UnexpectedExit
 
 from fleet.deadline import Deadline
 from tests.ssh import sshd
@@ -81,7 +81,8 @@ def test_plain_fabric_lets_a_value_of_the_environment_become_a_command(server: S
 def test_plain_fabric_leaves_a_command_that_timed_out_running(server: Sshd) -> None:
     pid = 0
     try:
-        with plain(server) as connection, pytest.raises(CommandTimedOut) as caught:
+        # Which of the two it raises is a race inside Fabric: it closes the channel while its own threads read it.
+        with plain(server) as connection, pytest.raises((CommandTimedOut, UnexpectedExit)) as caught:
             connection.run("echo $$; exec sleep 60", timeout=2, hide=True, in_stream=False)
         pid = int(caught.value.result.stdout)
         assert is_alive(pid)
