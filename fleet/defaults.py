@@ -31,9 +31,25 @@ CANCEL_S = 60.0  # TERM, 5 s, KILL, and the end record
 SILENCE_S = 20.0  # job.sh follow says something every 5 s at least
 LIMIT_GRACE_S = 120.0  # after a run's own limit: the kill, the facts after it, the pull, one reconnection
 PULL_S = 300.0  # the evidence of one ended run
+PULL_TRIES = 3  # a byte that went wrong on the way does not go wrong the same way again; a broken file on the board does
+AWAY_S = 300.0  # a board that says nothing for so long is given up; a reboot with a check of an SD card takes 60
+RECOVERIES = 2  # of one board in one campaign; a board that needs more is broken
 LIST_BYTES = 16 * 2**20  # the list of runs: 30,000 of them
 LOG_LIMIT_BYTES = 300 * 2**20  # of one log; the board's own limit is 256 MiB
 COLLECT_FREE_BYTES = 64 * 2**20  # free space without which no campaign begins; a run's evidence is some 100 KiB
+
+# Leases (fleet/one_board.py)
+LEASE_S = 900.0  # taken and renewed for so long; what a killed workstation leaves behind is free after it
+RELEASE_S = 10.0  # for giving a board back; one that is away forgets its lease by itself
+LEASE_RENEW_S = 120.0  # between two renewals while a file is on its way
+
+# Recovery of a board that does not come back (fleet/recovery.py, fleet/power.py)
+RECOVER_WAIT_S = 120.0  # a start with a check of the SD card takes 40 to 60
+RECOVER_PAUSE_S = 2.0  # between two looks; short beside a start, and no load for sshd
+RECOVER_ASK_S = 15.0  # one look: connecting has 10 of its own, the question itself takes a moment
+POWER_OFF_S = 5.0  # off before on: the capacitors of a 12 V supply hold an idle board for 2 to 3
+POWER_LIMIT_S = 30.0  # one power command; a switch with a web page answers within 5
+POWER_PRINTED_BYTES = 2000  # kept of what a power command prints
 
 # What bench asks for unless told otherwise
 REPEATS = 3  # measured runs a cell, on top of the warm-up

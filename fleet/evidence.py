@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from fleet import defaults
@@ -31,7 +32,9 @@ FILES = (
     *LOGS,
     "dmesg.log",
     "telemetry.csv",
+    "reboot.log",
 )
+OURS = ("outcome.json", "recovery.json")  # the workstation's word; no board can send it
 
 
 def final_folder(collected: Path, campaign: str, board: str, run: str) -> Path:
@@ -90,16 +93,21 @@ class RunFolder:
         seen = hashlib.sha256(data).hexdigest()
         if sha256 is not None and sha256 != seen:
             raise self._broken(f"{name} arrived with sha256 {seen[:12]}…, the board has {str(sha256)[:12]}…")
-        with self._disk_errors():
-            (self.part / name).write_bytes(data)
-        self._written[name] = (len(data), seen)
+        self._write(name, data)
 
     def put_outcome(self, outcome: Outcome, reason: str) -> None:
         """``outcome.json``: the workstation's word where the board left none (never started, rebooted, lost)."""
-        data = (json.dumps({"outcome": outcome, "reason": reason}, ensure_ascii=False, indent=1) + "\n").encode()
+        text = json.dumps({"outcome": outcome, "reason": reason}, ensure_ascii=False, indent=1) + "\n"
+        self._write("outcome.json", text.encode())
+
+    def put_recovery(self, steps: bytes) -> None:
+        """``recovery.json``: what the workstation did to bring the board back (``RecoveryLog.to_json()``)."""
+        self._write("recovery.json", steps)
+
+    def _write(self, name: str, data: bytes) -> None:
         with self._disk_errors():
-            (self.part / "outcome.json").write_bytes(data)
-        self._written["outcome.json"] = (len(data), hashlib.sha256(data).hexdigest())
+            (self.part / name).write_bytes(data)
+        self._written[name] = (len(data), hashlib.sha256(data).hexdigest())
 
     def check_log(self, log: str, size: object, sha256: object) -> None:
         """Compare a whole log with what the board says it is. Raises EvidenceBroken."""
@@ -164,12 +172,19 @@ class RunFolder:
         return disk_errors(self.final.parent, self._board, self._doing)
 
 
-def write_unstarted(collected: Path, spec: RunSpec, outcome: Outcome, reason: str) -> Path:
-    """Record a run that never got to its board: it keeps its row, with the reason."""
-    folder = RunFolder(collected, spec.campaign, spec.board, spec.run)
-    folder.put("spec.json", spec.to_json())
-    folder.put_outcome(outcome, reason)
-    return folder.finish()
+def write_unstarted(
+    collected: Path,
+    spec: RunSpec,
+    outcome: Outcome,
+    reason: str,
+    more: Callable[[RunFolder], object] = lambda _folder: None,
+) -> Path:
+    """Record a run that never got to its board: it keeps its row, with the reason; ``more`` may add to its folder."""
+    with RunFolder(collected, spec.campaign, spec.board, spec.run) as folder:
+        folder.put("spec.json", spec.to_json())
+        folder.put_outcome(outcome, reason)
+        more(folder)
+        return folder.finish()
 
 
 def check_space(collected: Path, need_bytes: int = defaults.COLLECT_FREE_BYTES) -> None:

@@ -63,7 +63,7 @@ def test_bytes_that_are_missing_or_differ_are_noticed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../../x", "/etc/passwd", "manifest.json", "outcome.json", ".ssh", "", "x.json", "lock"]
+    "name", ["../../x", "/etc/passwd", "manifest.json", "outcome.json", "recovery.json", ".ssh", "", "x.json", "lock"]
 )
 def test_a_board_can_name_no_file_but_evidence(tmp_path, name):
     folder = RunFolder(tmp_path, "c", "b", "r")
@@ -121,3 +121,10 @@ def test_a_folder_without_rights_is_a_message_with_the_path(tmp_path):
     (tmp_path / "c").write_text("a file where a folder should be")
     with pytest.raises(EvidenceBroken, match=r"can not write .*/c"):
         RunFolder(tmp_path, "c", "b", "r")
+
+
+def test_what_was_done_for_the_board_lies_with_the_run_and_is_vouched_for(tmp_path):
+    folder = write_unstarted(tmp_path, SPEC, Outcome.UNREACHABLE, "away", lambda run: run.put_recovery(b"{}\n"))
+    assert (folder / "recovery.json").read_bytes() == b"{}\n"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["files"]["recovery.json"] == {"bytes": 3, "sha256": sha256(b"{}\n")}

@@ -17,7 +17,7 @@ from analysis.outcome import Outcome
 from analysis.parse import FAILURE_CLASSES, integrity, parse_log, parse_run, run
 from analysis.parse.finding import _WARNINGS
 from analysis.runs import MANUAL, MEASURED, SIMULATED, UNKNOWN
-from fleet.evidence import FILES
+from fleet.evidence import FILES, OURS
 
 PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs" / "06_benchmark_guide.md").read_text(encoding="utf-8")
@@ -99,7 +99,7 @@ OF_A_RUN = keys(good_run().as_dict()) - OF_A_LOG
         pytest.param(rows(own("Warnings")), {name for name, _ in _WARNINGS}, id="warnings"),
         pytest.param(rows(own("Where a number comes from")), {MEASURED, SIMULATED, MANUAL, UNKNOWN}, id="origins"),
         pytest.param(
-            rows(own("The files of a run")), {*FILES, *COLLECTED, "outcome.json", "manifest.json"}, id="evidence files"
+            rows(own("The files of a run")), {*FILES, *COLLECTED, *OURS, "manifest.json"}, id="evidence files"
         ),
         pytest.param(rows(own("Of a whole run")), OF_A_RUN, id="keys of a run"),
         pytest.param(
