@@ -56,10 +56,9 @@ def attach(
             for k, run in enumerate(going, start=1):
                 at = Position(k, len(going), run.campaign, run.campaign, run.run, False)
                 listener.run_started(entry.name, at)
-                with evidence.RunFolder(collected, run.campaign, entry.name, run.run) as folder:
-                    deadline = Deadline.after(defaults.ATTACH_S)
-                    state = job.wait(board, store, run.campaign, run.run, folder, deadline=deadline)
-                    listener.run_ended(entry.name, at, job.keep(folder, state))
+                deadline = Deadline.after(defaults.ATTACH_S)
+                folder = job.bring(board, store, run.campaign, run.run, collected, deadline=deadline)
+                listener.run_ended(entry.name, at, folder)
         listener.board_ended(entry.name, None)
 
     def leave() -> None:

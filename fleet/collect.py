@@ -62,9 +62,8 @@ def _collect_board(
             if evidence.final_folder(collected, campaign, entry.name, run).exists():
                 here += 1
             elif job.is_over(state):
-                with evidence.RunFolder(collected, campaign, entry.name, run) as folder:
-                    deadline = Deadline.after(defaults.PULL_S)
-                    new.append(job.keep(folder, job.wait(board, store, campaign, run, folder, deadline=deadline)))
+                deadline = Deadline.after(defaults.PULL_S)
+                new.append(job.bring(board, store, campaign, run, collected, deadline=deadline))
                 pulled(entry.name, new[-1])
             else:
                 running.append(f"{campaign}/{run}")

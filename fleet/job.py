@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,9 @@ from fleet.errors import (
     BoardBusy,
     BoardError,
     ConnectionDropped,
+    DeadlinePassed,
+    EvidenceBroken,
+    FleetError,
     HostKeyProblem,
     Unreachable,
 )
@@ -47,7 +51,8 @@ def submit(
     """Start a run on the board, detached. False when this run id was started before; it is never started twice.
 
     A connection that drops in the middle is tried again, which is safe for the same reason.
-    Raises BoardBusy, BoardError (no space, no rights), Unreachable, DeadlinePassed.
+    Raises BoardBusy, BoardError (no space, no rights), and Unreachable when it was certainly not started;
+    ConnectionDropped or DeadlinePassed when nobody knows: it may be going on there.
     """
     doing = f"start {spec.run}"
     argv = [
@@ -59,14 +64,21 @@ def submit(
         "--",
     ]
 
+    asked = False
+
     def start() -> bool:
-        done = board.run(
-            [*argv, *program],
-            stdin=spec.to_json(),
-            deadline=deadline.cap(defaults.START_S),
-            check=False,
-            doing=doing,
-        )
+        nonlocal asked
+        try:
+            done = board.run(
+                [*argv, *program],
+                stdin=spec.to_json(),
+                deadline=deadline.cap(defaults.START_S),
+                check=False,
+                doing=doing,
+            )
+        except (ConnectionDropped, DeadlinePassed):
+            asked = True
+            raise
         answer = _answer(done.stdout)
         if done.exit_code == BUSY:
             holder = str(answer.get("busy") or "another run")
@@ -83,7 +95,12 @@ def submit(
             raise BoardError(what, board=board.name, doing=doing, hint=hint)
         return bool(answer["started"])
 
-    return _again(start, deadline, stop)
+    try:
+        return _again(start, deadline, stop)
+    except Unreachable as error:
+        if not asked:
+            raise
+        raise ConnectionDropped(f"it may have been started: {error.what}", board=board.name, doing=doing) from None
 
 
 def wait(
@@ -95,15 +112,65 @@ def wait(
     *,
     deadline: Deadline,
     moved: Callable[[int], object] = lambda _bytes: None,
+    away: Callable[[FleetError], object] = lambda _error: None,
     stop: threading.Event | None = None,
 ) -> RunState:
     """Pull the logs of a run while it goes on and, when it is over, its other evidence, all of it verified.
 
-    ``moved`` hears how many bytes of log are here. Connections that drop are made anew until ``deadline``.
+    ``moved`` hears how many bytes of log are here, ``away`` each time that the board does not answer. Connections
+    that drop are made anew, until ``deadline`` or until the board has been away for AWAY_S in one piece.
     Raises Unreachable or ConnectionDropped when the board stays away (the run may still be going), DeadlinePassed
     when it never ends, EvidenceBroken when what arrives does not fit together.
     """
-    return _again(lambda: _follow(board, store, campaign, run, folder, deadline, moved), deadline, stop)
+    heard_s = time.monotonic()
+
+    def heard() -> None:
+        nonlocal heard_s
+        heard_s = time.monotonic()
+
+    def missed(error: FleetError) -> None:
+        if time.monotonic() - heard_s > defaults.AWAY_S:
+            raise error
+        away(error)
+
+    return _again(lambda: _follow(board, store, campaign, run, folder, deadline, moved, heard), deadline, stop, missed)
+
+
+def bring(
+    board: Board,
+    store: Store,
+    campaign: str,
+    run: str,
+    collected: Path,
+    *,
+    deadline: Deadline,
+    moved: Callable[[int], object] = lambda _bytes: None,
+    away: Callable[[FleetError], object] = lambda _error: None,
+    stop: threading.Event | None = None,
+    add: Callable[[RunFolder], object] = lambda _folder: None,
+) -> Path:
+    """``wait`` for a run and make its evidence visible; returns its folder. ``add`` may put more into it first.
+
+    What does not fit together is thrown away and pulled anew, PULL_TRIES times: the original is on the board.
+    """
+    for left in reversed(range(defaults.PULL_TRIES)):
+        with RunFolder(collected, campaign, board.name, run) as folder:
+            try:
+                state = wait(
+                    board, store, campaign, run, folder, deadline=deadline, moved=moved, away=away, stop=stop
+                )
+                add(folder)
+                return keep(folder, state)
+            except EvidenceBroken as error:
+                if not left:
+                    raise
+                away(error)
+                folder.discard()
+            except FleetError:
+                if stop is not None and stop.is_set():
+                    folder.discard()  # it is complete on the board; collect brings it
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 def read_state(board: Board, store: Store, campaign: str, run: str, deadline: Deadline) -> RunState:
@@ -168,6 +235,7 @@ def _follow(
     folder: RunFolder,
     deadline: Deadline,
     moved: Callable[[int], object],
+    heard: Callable[[], object],
 ) -> RunState:
     doing = f"follow {run}"
     argv = ["sh", store.script("job.sh"), "follow", store.run_dir(campaign, run)]
@@ -175,6 +243,7 @@ def _follow(
     try:
         for frame in read_frames(board.stream(argv, idle_s=defaults.SILENCE_S, deadline=deadline, doing=doing)):
             header = frame.header
+            heard()
             if "done" in header:
                 return _state(board, json.dumps(header.get("state")).encode())
             name = header.get("file")
@@ -191,8 +260,16 @@ def _follow(
     raise ConnectionDropped("the board stopped sending", board=board.name, doing=doing)
 
 
-def _again(attempt: Callable[[], T], deadline: Deadline, stop: threading.Event | None) -> T:
-    """Repeat ``attempt`` while the connection drops, until ``deadline``: pauses of 0.2, 0.4, … up to 5 s."""
+def _again(
+    attempt: Callable[[], T],
+    deadline: Deadline,
+    stop: threading.Event | None,
+    missed: Callable[[FleetError], object] = lambda _error: None,
+) -> T:
+    """Repeat ``attempt`` while the connection drops, until ``deadline``: pauses of 0.2, 0.4, … up to 5 s.
+
+    ``missed`` hears of each time, and may give up by raising.
+    """
     stop = stop or threading.Event()
     delay_s = 0.2
     while True:
@@ -200,9 +277,10 @@ def _again(attempt: Callable[[], T], deadline: Deadline, stop: threading.Event |
             return attempt()
         except HostKeyProblem:
             raise  # waiting does not make a stranger a friend
-        except (ConnectionDropped, Unreachable):
+        except (ConnectionDropped, Unreachable) as error:
             if deadline.left_s < delay_s or stop.is_set():
                 raise
+            missed(error)
         stop.wait(min(delay_s, deadline.left_s))
         delay_s = min(2 * delay_s, 5.0)
 

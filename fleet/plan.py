@@ -7,6 +7,7 @@ file cache). A core count without an artifact is refused here, for every board a
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleet.config.catalogue import Artifact, Model
@@ -19,7 +20,10 @@ from fleet.scripts import Store
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked ``bench`` for. ``repeats`` counts measured runs; the warm-up comes on top."""
+    """What a person asked ``bench`` for. ``repeats`` counts measured runs; the warm-up comes on top.
+
+    ``only``: by board, the run ids to take from the whole list, each with the warm-up of its cell; None takes all.
+    """
 
     boards: tuple[BoardEntry, ...]
     model: Model
@@ -29,6 +33,7 @@ class Request:
     max_new_tokens: int
     max_context_len: int
     limit_s: int
+    only: Mapping[str, frozenset[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def plan_board(request: Request, entry: BoardEntry) -> tuple[PlannedRun, ...]:
         for prompt in request.prompts.prompts
         for repeat in range(request.repeats + 1)
     ]
-    return tuple(
+    planned = tuple(
         PlannedRun(
             run_id(index, request.model.name, cores, repeat, prompt.id if several else None),
             cores,
@@ -66,6 +71,11 @@ def plan_board(request: Request, entry: BoardEntry) -> tuple[PlannedRun, ...]:
         )
         for index, (cores, artifact, prompt, repeat) in enumerate(wanted, start=1)
     )
+    if request.only is None:
+        return planned
+    chosen = request.only[entry.name]
+    cells = {(one.npu_cores, one.prompt) for one in planned if one.run in chosen}
+    return tuple(one for one in planned if one.run in chosen or (one.warmup and (one.npu_cores, one.prompt) in cells))
 
 
 def check(request: Request) -> dict[str, tuple[PlannedRun, ...]]:
