@@ -69,6 +69,6 @@ def lab(count: int) -> Iterator[Lab]:
             own = folder / f"{index}"
             own.mkdir()
             # A lock for each "board", not this machine's. Of several SetEnv, sshd takes the one in a Match block.
-            extra = f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={own}/board.lock\n"
+            extra = f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={own}/board.lock RKFLEET_LEASE={own}/lease\n"
             servers.append(stack.enter_context(sshd.running(own, keys=folder, extra=extra)))
         yield Lab(folder, servers)

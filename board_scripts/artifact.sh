@@ -1,15 +1,21 @@
 #!/bin/sh
 # artifact.sh - where a model file is on this board, and how one gets here.
 #   artifact.sh find RECORDS PATH...            the first PATH that is a file: {"path", "size_bytes", "sha256"}; or {"path": null}
-#   artifact.sh receive RECORDS PATH SHA256 BYTES   stdin becomes PATH when it has this length and sha256
+#   artifact.sh receive RECORDS PATH SHA256 BYTES [TOKEN]   stdin becomes PATH when it has this length and sha256
 # A file's sha256 is computed once and kept in RECORDS beside its size, mtime and inode; a file that changed is read anew.
-# Exit: 0 done, 2 usage, 65 the bytes are not those that were announced, 73 no space or no rights; nothing half stays behind.
+# Exit: 0 done, 2 usage, 65 the bytes are not those that were announced, 73 no space or no rights, 75 the board is
+# reserved: {"reserved", "uptime_s"}, see lease.sh; nothing half stays behind.
 #
 # Functions that are conditions here are commands whose failure is the answer, or they report it themselves.
 # shellcheck source-path=SCRIPTDIR disable=SC2310
 set -eu
 LC_ALL=C; export LC_ALL
-. "${0%/*}/lib.sh"                                   # die, json_str
+case $0 in /*) here=${0%/*} ;; */*) here=$PWD/${0%/*} ;; *) here=$PWD ;; esac
+. "$here/lib.sh"                                     # die, json_str
+. "$here/lease_state.sh"
+
+RESERVED=75
+LEASE_RECEIVE_S=900                                  # 8 GiB at 10 MB/s, and then the next command
 
 # The record of a path has a name without slashes: the sha256 of the path itself.
 record_of() { printf '%s/%s' "$1" "$(printf '%s' "$2" | sha256sum | cut -c1-32)"; }
@@ -52,7 +58,27 @@ find_one() {                                         # RECORDS PATH...
     printf '{"path": null}\n'
 }
 
-receive() {                                          # RECORDS PATH SHA256 BYTES
+# Who pushes loads the disk and the CPU of a board that somebody else may be measuring on.
+check_lease() {                                      # TOKEN or ''
+    check_how=-s
+    [ -z "$1" ] || check_how=-x                      # ours gets longer
+    check_status=0
+    lease_enter "$check_how" || check_status=$?
+    if [ "$check_status" -ne 0 ]; then
+        if [ "$check_status" -eq 2 ] || [ -n "$1" ]; then die 73 "$lease_trouble"; fi
+        return 0
+    fi
+    lease_read
+    if ! lease_allows "$1"; then
+        printf '{"reserved":%s,"uptime_s":%s}\n' "$lease" "${lease_now:-null}"
+        exit $RESERVED
+    fi
+    if [ -n "$1" ]; then lease_extend $LEASE_RECEIVE_S || die 73 "$lease_trouble"; fi
+    lease_leave
+}
+
+receive() {                                          # RECORDS PATH SHA256 BYTES [TOKEN]
+    check_lease "${5:-}"
     receive_part=$2.$3.part
     trap 'rm -f -- "$receive_part"' 0
     trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
@@ -70,13 +96,13 @@ receive() {                                          # RECORDS PATH SHA256 BYTES
 }
 
 main() {
-    [ $# -ge 3 ] || die 2 "usage: artifact.sh find RECORDS PATH... | receive RECORDS PATH SHA256 BYTES"
+    [ $# -ge 3 ] || die 2 "usage: artifact.sh find RECORDS PATH... | receive RECORDS PATH SHA256 BYTES [TOKEN]"
     main_verb=$1
     shift
     case $main_verb in
         find) find_one "$@" ;;
         receive)
-            [ $# -eq 4 ] || die 2 "usage: artifact.sh receive RECORDS PATH SHA256 BYTES"
+            if [ $# -ne 4 ] && [ $# -ne 5 ]; then die 2 "usage: artifact.sh receive RECORDS PATH SHA256 BYTES [TOKEN]"; fi
             receive "$@"
             ;;
         *) die 2 "unknown verb $main_verb" ;;

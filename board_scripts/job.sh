@@ -1,13 +1,15 @@
 #!/bin/sh
 # job.sh - the only door to the runs on this board. A run is detached, and all that is known of it lies in RUN_DIR.
-#   job.sh start RUN_DIR LIMIT_S -- PROGRAM ARG...   stdin becomes spec.json; {"started": true}, or false: was started before
+#   job.sh start RUN_DIR LIMIT_S [--lease TOKEN] -- PROGRAM ARG...   stdin becomes spec.json; {"started": true}, or false:
+#                                                    was started before
 #   job.sh state RUN_DIR                             {"start", "end", "now": {"boot_id", "uptime_s", "run_alive"}}
 #   job.sh list RUNS_DIR                             {"boot_id", "uptime_s", "runs": [{"campaign", "run", "start", "end", "run_alive"}]}
 #   job.sh follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files]   frames (see follow below) until the run is over
 #   job.sh cancel RUN_DIR                            {"cancelled", "reason"}: when it answers, nothing of the run is alive
 #   job.sh rm RUN_DIR                                {"removed"}: a run that is over
 # RUN_DIR is absolute and ends in <campaign>/<run>. Exit: 0 done, 1 a process can not be killed, 2 usage, 73 can not write,
-# 75 the board is busy with another run (start: {"busy"}) or this run still lives (rm), 127 a tool is missing.
+# 75 the board is busy with another run (start: {"busy"}) or reserved (start: {"reserved", "uptime_s"}, see lease.sh), or
+# this run still lives (rm), 127 a tool is missing.
 #
 # Functions that are conditions here are predicates, or report their failure themselves.
 # shellcheck source-path=SCRIPTDIR disable=SC2310
@@ -16,19 +18,27 @@ LC_ALL=C; export LC_ALL
 case $0 in /*) here=${0%/*} ;; */*) here=$PWD/${0%/*} ;; *) here=$PWD ;; esac
 . "$here/lib.sh"
 . "$here/job_state.sh"
+. "$here/lease_state.sh"
 . "$here/job_run.sh"
 . "$here/job_follow.sh"
 
 BUSY=75 CANTCREAT=73
 LOCKED=75                                            # our choice for `flock -E`: its own 1 could mean anything
 
-usage() { die 2 "usage: job.sh start RUN_DIR LIMIT_S -- PROGRAM ARG... | state RUN_DIR | list RUNS_DIR | follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files] | cancel RUN_DIR | rm RUN_DIR"; }
+usage() { die 2 "usage: job.sh start RUN_DIR LIMIT_S [--lease TOKEN] -- PROGRAM ARG... | state RUN_DIR | list RUNS_DIR | follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files] | cancel RUN_DIR | rm RUN_DIR"; }
 
-start() {                                            # RUN_DIR LIMIT_S -- PROGRAM ARG...
-    if [ $# -lt 4 ] || [ "$3" != -- ]; then usage; fi
+start() {                                            # RUN_DIR LIMIT_S [--lease TOKEN] -- PROGRAM ARG...
+    [ $# -ge 4 ] || usage
     run_dir "$1"
-    limit=$2
-    shift 3
+    limit=$2 token=
+    shift 2
+    if [ "$1" = --lease ]; then
+        token=$2
+        shift 2
+        [ -n "$token" ] || die 2 "--lease has no token"
+    fi
+    if [ $# -lt 2 ] || [ "$1" != -- ]; then usage; fi
+    shift
     if ! is_number "$limit" || [ "${limit#-}" != "$limit" ] || [ ${#limit} -gt 9 ]; then die 2 "LIMIT_S is not a number of seconds: $limit"; fi
     case $limit in *[1-9]*) ;; *) die 2 "LIMIT_S is zero" ;; esac
     for tool in flock setsid; do have "$tool" || die 127 "the tool $tool is not on this board (package util-linux)"; done
@@ -55,7 +65,7 @@ start() {                                            # RUN_DIR LIMIT_S -- PROGRA
     trap - 0 HUP INT TERM                            # from here on the run owns it
 
     way=$(choose_way)
-    answer=$("launch_$way" "$dir" "$limit" "$spec" -- "$program" "$@") || :
+    answer=$("launch_$way" "$dir" "$limit" "$spec" "$token" -- "$program" "$@") || :
     # Its answer is the last thing that it says; what stands before is a complaint of some tool.
     case ${answer##*
 } in
@@ -63,6 +73,13 @@ start() {                                            # RUN_DIR LIMIT_S -- PROGRA
         already) printf '{"started":false}\n' ;;
         'busy '*)
             printf '{"busy":%s}\n' "$(printf '%s' "${answer##*busy }" | json_str)"
+            exit $BUSY
+            ;;
+        'reserved '*)
+            answer=${answer##*
+}
+            answer=${answer#reserved }
+            printf '{"reserved":%s,"uptime_s":%s}\n' "${answer#* }" "${answer%% *}"
             exit $BUSY
             ;;
         *)

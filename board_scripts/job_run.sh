@@ -18,6 +18,7 @@
 FILE_BLOCKS=524288                                   # ulimit -f counts 512 bytes: 256 MiB, a demo that babbles for ever stops there
 GRACE_S=5                                            # between TERM and KILL
 FACTS_S=20                                           # facts.sh takes 0.1 s; a wedged NPU driver lets its readers hang
+LEASE_AFTER_S=300                                    # on top of LIMIT_S: the kill, the facts after it, the pull, the next start
 RESERVE_BYTES=65536                                  # kept free for end.json and facts.after.json on a disk that the run fills
 
 answer() {
@@ -47,6 +48,28 @@ take_run_lock() {
     done
     exec 8<&4 4<&-
     if [ -e "$dir/start.json" ] || [ -e "$dir/end.json" ]; then rm -f -- "$spec"; answer already; exit 0; fi
+}
+
+# The lease is judged, and the board taken, under one guard: who steals the lease looks at the board under it, too.
+take_board() {                                       # TOKEN or ''
+    lease_how=-s
+    [ -z "$1" ] || lease_how=-x                      # ours gets longer
+    lease_status=0
+    lease_enter "$lease_how" || lease_status=$?
+    if [ "$lease_status" -eq 0 ]; then
+        lease_read
+        if ! lease_allows "$1"; then
+            rm -f -- "$spec"
+            answer "reserved ${lease_now:-null} $lease"
+            exit 1
+        fi
+    elif [ "$lease_status" -eq 2 ] || [ -n "$1" ]; then
+        give_up "$lease_trouble"
+    fi
+    take_board_lock
+    [ "$lease_status" -eq 0 ] || return 0
+    lease_extend $((${limit%%.*} + 1 + LEASE_AFTER_S)) || give_up "$lease_trouble"
+    lease_leave
 }
 
 take_board_lock() {                                  # sets `board_lock`
@@ -171,14 +194,14 @@ run_program() {                                      # PROGRAM ARG...: in a subs
     exec setsid "$@"
 }
 
-run_detached() {                                     # RUN_DIR LIMIT_S SPEC -- PROGRAM ARG...
+run_detached() {                                     # RUN_DIR LIMIT_S SPEC TOKEN -- PROGRAM ARG...
     run_dir "$1"
-    limit=$2 spec=$3
-    shift 4
+    limit=$2 spec=$3 token=$4
+    shift 5
     stopped='' interrupted='' program_pid='' killer_pid=''
     trap on_signal HUP INT TERM
     take_run_lock
-    take_board_lock
+    take_board "$token"
     mv -f -- "$spec" "$dir/spec.json" 2>/dev/null || give_up "can not write $dir/spec.json"
     reserve_error=$(dd if=/dev/zero of="$dir/.reserve" bs="$RESERVE_BYTES" count=1 status=none 2>&1) ||
         give_up "can not write $dir: ${reserve_error##*: }"
