@@ -116,7 +116,8 @@ def _board_alone(one: Lab, demo: Path) -> float:
     script = 'printf "{}\\n" | sh "$1/job.sh" start "$2" 60 -- sh "$1/run_text_benchmark.sh" "$@" >/dev/null'
     script = f"scripts=$1 dir=$2; shift 2; {script.replace('$1', '$scripts').replace('$2', '$dir')}"
     script += '; sh "$scripts/job.sh" follow "$dir" 0 0 --files >/dev/null'
-    env = one.environment | {"RKFLEET_BOARD_LOCK": str(one.home / "alone.lock"), "RKFLEET_LEASE": str(one.home / "lease")}
+    alone = {"RKFLEET_BOARD_LOCK": one.home / "alone.lock", "RKFLEET_LEASE": one.home / "lease"}
+    env = one.environment | {name: str(path) for name, path in alone.items()}
     added = []
     for index in range(SHORT + 1):
         cost = spend(["sh", "-c", script, "sh", scripts, top / f"run{index}", *words], env=env)

@@ -12,6 +12,7 @@ FleetError                      board, doing, what, hint; the class carries the 
    ├─ DeadlinePassed            not ready in time; says whether the remote process is proven dead
    ├─ CommandFailed             a command ended with another exit code than 0
    ├─ BoardBusy                 another run has the board
+   ├─ LeaseHeld                 the board is reserved by somebody else, or a lease of ours has ended
    ├─ NoSpace                   need_bytes do not fit into free_bytes at path
    └─ EvidenceBroken            what the board sent is not what it said it would send
 """
@@ -132,6 +133,14 @@ class BoardBusy(BoardError):
     def __init__(self, holder: str, *, board: str = "", doing: str = "", hint: str = "") -> None:
         super().__init__(f"the board is busy with {holder}", board=board, doing=doing, hint=hint)
         self.holder = holder
+
+
+class LeaseHeld(BoardError):
+    """The board is somebody else's by ``token``; with ``token`` None: the lease that was shown has ended."""
+
+    def __init__(self, what: str, *, token: str | None, board: str = "", doing: str = "", hint: str = "") -> None:
+        super().__init__(what, board=board, doing=doing, hint=hint)
+        self.token = token
 
 
 class NoSpace(BoardError):

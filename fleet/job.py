@@ -28,6 +28,7 @@ from fleet.errors import (
 )
 from fleet.evidence import FILES, LOGS, RunFolder
 from fleet.frames import FrameError, read_frames
+from fleet.lease import refused
 from fleet.run import RunSpec
 from fleet.scripts import Store
 from fleet.ssh.connection import Board
@@ -47,12 +48,16 @@ def submit(
     program: Sequence[str],
     deadline: Deadline,
     stop: threading.Event | None = None,
+    *,
+    lease: str | None = None,
 ) -> bool:
     """Start a run on the board, detached. False when this run id was started before; it is never started twice.
 
-    A connection that drops in the middle is tried again, which is safe for the same reason.
-    Raises BoardBusy, BoardError (no space, no rights), and Unreachable when it was certainly not started;
-    ConnectionDropped or DeadlinePassed when nobody knows: it may be going on there.
+    A connection that drops in the middle is tried again, which is safe for the same reason. ``lease`` is our token;
+    a run that starts makes that lease last until after its limit.
+    Raises LeaseHeld (somebody else's, or our token is void), BoardBusy, BoardError (no space, no rights), and
+    Unreachable when it was certainly not started; ConnectionDropped or DeadlinePassed when nobody knows: it may be
+    going on there.
     """
     doing = f"start {spec.run}"
     argv = [
@@ -61,6 +66,7 @@ def submit(
         "start",
         store.run_dir(spec.campaign, spec.run),
         str(spec.limit_s),
+        *(["--lease", lease] if lease is not None else []),
         "--",
     ]
 
@@ -81,6 +87,9 @@ def submit(
             raise
         answer = _answer(done.stdout)
         if done.exit_code == BUSY:
+            held = refused(board, answer, doing)
+            if held is not None:
+                raise held
             holder = str(answer.get("busy") or "another run")
             raise BoardBusy(
                 holder,
@@ -156,9 +165,7 @@ def bring(
     for left in reversed(range(defaults.PULL_TRIES)):
         with RunFolder(collected, campaign, board.name, run) as folder:
             try:
-                state = wait(
-                    board, store, campaign, run, folder, deadline=deadline, moved=moved, away=away, stop=stop
-                )
+                state = wait(board, store, campaign, run, folder, deadline=deadline, moved=moved, away=away, stop=stop)
                 add(folder)
                 return keep(folder, state)
             except EvidenceBroken as error:

@@ -21,11 +21,13 @@ from fleet import defaults
 from fleet.config.catalogue import Artifact
 from fleet.deadline import Deadline
 from fleet.errors import BoardError, ConfigError, ConnectionDropped, DeadlinePassed, NoSpace
+from fleet.lease import refused
 from fleet.scripts import Store
 from fleet.ssh.connection import Board
 from fleet.text import tail
 
 BLOCK_BYTES = 2**20
+RESERVED = 75  # EX_TEMPFAIL: the board is somebody else's
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,14 @@ def place(
     folders: Sequence[str],
     deadline: Deadline,
     moved: Callable[[int, int], object] = lambda _sent, _total: None,
+    *,
+    lease: str | None = None,
 ) -> Placed:
     """Make sure that the board has this artifact, and say where.
 
     ``folders`` are looked through on the board first; ``local`` is the workstation's copy, which need not exist when
-    the board has one. Raises ConfigError when neither has it, NoSpace, BoardError.
+    the board has one. ``lease`` is our token; only what really has to be sent asks for it.
+    Raises ConfigError when neither has it, LeaseHeld (somebody else's, or our token is void), NoSpace, BoardError.
     """
     doing = f"push {artifact.file}"
     there = _find(board, store, [f"{folder}/{artifact.file}" for folder in folders], deadline, doing)
@@ -75,7 +80,7 @@ def place(
         )
     target = f"{store.models}/{artifact.file}"
     if there is None or there.path != target or there.sha256 != sha256:
-        _send(board, store, local, target, sha256, size_bytes, deadline, moved, doing)
+        _send(board, store, local, target, sha256, size_bytes, deadline, moved, doing, lease)
     return Placed(target, sha256, size_bytes, size_bytes)
 
 
@@ -97,6 +102,7 @@ def _send(
     deadline: Deadline,
     moved: Callable[[int, int], object],
     doing: str,
+    lease: str | None,
 ) -> None:
     remote = [
         "sh",
@@ -106,6 +112,7 @@ def _send(
         target,
         sha256,
         str(size_bytes),
+        *([lease] if lease is not None else []),
     ]
     # A file, not a pipe, for what it says: nobody reads it while the bytes go out, and it may be long.
     with tempfile.TemporaryFile() as said, local.open("rb") as file:
@@ -128,7 +135,12 @@ def _send(
                 child.kill()
                 child.wait()
         said.seek(0)
-        message = tail(said.read(4096))
+        words = said.read(8192)
+        message = tail(words)
+    if exit_code == RESERVED:
+        held = refused(board, _last_object(words), doing)
+        if held is not None:
+            raise held
     if exit_code != 0:
         raise _refusal(board, exit_code, message, size_bytes, target, doing)
 
@@ -168,6 +180,18 @@ def _refusal(board: Board, exit_code: int, message: str, size_bytes: int, target
     if exit_code == 255:
         return ConnectionDropped(message or "ssh gave up", board=board.name, doing=doing, hint="the same command again")
     return BoardError(message or f"ended with {exit_code}", board=board.name, doing=doing)
+
+
+def _last_object(words: bytes) -> dict[str, object]:
+    """The last line that is a JSON object; ssh may have put words of its own around it."""
+    for line in reversed(words.splitlines()):
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 def _sha256(path: Path) -> str:
