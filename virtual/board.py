@@ -1,8 +1,9 @@
-"""The process that is a board, from power on to power off: ``python -m virtual.board FOLDER READY_FD``.
+"""The process that is a board: ``python -m virtual.board FOLDER READY_FD``.
 
-It holds the lock ``alive`` in its folder for as long as it lives, which is how others know that it does. It has
-one clock: a tick a second while a demo runs, every few seconds otherwise, and none of the ticks does more than
-move the hardware's state on and write down what changed.
+It holds the lock ``alive`` in its folder for as long as it lives, which is how others know that it does. What it owns
+outlives a reboot and a power cut: the port, the keys, the disk, the ground truth; the rest is a ``boot``'s. It has one
+clock: a tick a second while a demo runs, every few seconds otherwise, and none of the ticks does more than move the
+hardware's state on and write down what changed.
 """
 
 from __future__ import annotations
@@ -14,150 +15,238 @@ import json
 import os
 import signal
 import sys
-import time
-import uuid
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
+from virtual import control
+from virtual.boot import Boot
 from virtual.config import BoardConfig, parse_config
-from virtual.isolation import CanNotIsolate, Enclosure, PowerOn, hand_over, power_on
-from virtual.kernel_log import boot_lines
-from virtual.machine import Machine
-from virtual.npu import Npu
-from virtual.rootfs import archive_id, factory_archive
+from virtual.disk import locks, runs_on_disk
+from virtual.faults import Faults, Wish
+from virtual.isolation import CanNotIsolate, Enclosure
+from virtual.small_disk import SmallDisk
 from virtual.ssh import BoardServer
-from virtual.sysfs import Pages, clock_folders
 from virtual.truth import Truth
-from virtual.watch import Watch
 
 BUSY_TICK_S = 1.0
 IDLE_TICK_S = 5.0
-FULL_DISK = "64k"
 DROPPED_S = 0.3
+TERM_S = 0.5  # what an orderly shutdown leaves its processes
+CYCLE_S = 1.5  # off, when `power cycle` is asked for and the config does not say how long
 EXIT_CAN_NOT_ISOLATE = 3
 
 
 class Board:
-    """One board while it is switched on."""
+    """One board while its process lives, switched on or off."""
 
-    def __init__(self, folder: Path, config: BoardConfig) -> None:
+    def __init__(self, folder: Path, config: BoardConfig, port: int) -> None:
         self.folder = folder
         self.name = folder.name
         self.config = config
         self.truth = Truth(folder / "truth.jsonl")
-        self.machine = Machine(self.name, config)
-        self.boot_id = str(uuid.uuid4())
         self.host_key = _key(folder / "host_key", f"{self.name} (virtual)")
         self.client_key = _key(folder / "client_key", f"rkfleet virtual {self.name}")
-        self.pages = Pages(folder, self.machine, config, self.boot_id)
-        for sub in ("root", "usr-local", "bus"):
-            path = folder / sub
-            if not path.is_dir():
-                path.mkdir()
-                hand_over(path)
-        self.npu = Npu(self)
-        home = FULL_DISK if "disk_full" in config.faults else "disk"
-        self._enclosure = power_on(PowerOn(folder, self.name, home))
-        self._fill_disk()
-        self.server = BoardServer(self.truth, self.host_key, self.client_key, lambda: self._enclosure)
+        self.disk = None if config.disk_mib is None else SmallDisk(folder, config.disk_mib)
+        self.boot: Boot | None = None
+        self.going_down = False
         self.stopped = asyncio.Event()
         self._woken = asyncio.Event()
-        self._ticked = time.monotonic()
-        for at_s, text in boot_lines(self.machine, config):
-            self.pages.log(at_s, text)
-        self.truth.record("boot", boot_id=self.boot_id, config=json.loads(config.to_json()))
+        self.server = BoardServer(self.truth, self.host_key, self.client_key, self._enclosure, port)
+        self.faults = Faults(self)
+        self._bars = {"power"}  # why the port refuses; none, and it answers
+        self._switch = asyncio.Lock()
+        self._return: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def enclosure(self) -> Enclosure:
-        return self._enclosure
-
-    def uptime_s(self) -> float:
-        """What /proc/uptime says inside."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME) + self._enclosure.uptime_offset_s
-
-    def wake(self) -> None:
-        """The load has changed: do not wait for the next idle tick."""
-        self._woken.set()
-
-    def drop_connections(self) -> None:
-        """Cut all SSH connections now; the server is back a moment later."""
-        self._dropping = asyncio.get_running_loop().create_task(self.server.drop(DROPPED_S))
-
-    async def run(self, port: int, ready: int) -> int:
-        """Live until switched off; says so on the descriptor ``ready`` when it answers. Returns the exit code."""
+    async def run(self, ready: int) -> int:
+        """Live until the process is to end; says so on ``ready`` when it answers. Returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopped.set)
-        watch = Watch(self.pages.sys, list(clock_folders(self.machine)), self._setting_written)
-        self.npu.open()
         if "unreachable" in self.config.faults:
-            self.server.refuse(port)
+            self.bar("config")
             self.truth.record("fault", fault="unreachable")
-        else:
-            await self.server.listen(port)
         reason = "idle"
+        listener: asyncio.Server | None = None
         try:
+            await self._switch_on()
+            listener = await control.listen(self.folder, self._asked)
             _announce(self)
             os.write(ready, b"ready\n")
             os.close(ready)
             reason = await self._live()
         finally:
-            self.server.close()
-            watch.close()
-            self.npu.close()
-            self._enclosure.power_off()
-            self.pages.close()
-            self.truth.record("power_off", reason=reason)
+            if listener is not None:
+                listener.close()
+                (self.folder / control.NAME).unlink(missing_ok=True)
+            self.faults.close()
+            self._never_return()
+            for task in self._tasks:
+                task.cancel()
+            if self.boot is not None:
+                await self._go_dark(self.boot, reason)
+            self.server.wire.close()
+            if self.disk is not None:
+                self.disk.close()
         return 0
+
+    # --- power --------------------------------------------------------------------------------------------------
+
+    async def lose_power(self, reason: str, away_s: float | None) -> None:
+        """All at once. Clients hear nothing until the board is back; then their connections are unknown to it."""
+        self.bar("power")
+        self.server.wire.go_dumb()
+        async with self._switch:
+            self._never_return()
+            if self.boot is not None:
+                await self._go_dark(self.boot, reason)
+            self._return_after(away_s)
+
+    def reboot(self, away_s: float | None) -> None:
+        """Begin an orderly one: processes are asked to end, connections are closed."""
+        self.going_down = True
+        self._spawn(self._reboot(away_s))
+
+    async def switch_on(self) -> None:
+        """Give it power, unless it has."""
+        async with self._switch:
+            self._never_return()
+            if self.boot is None:
+                await self._switch_on()
+
+    def bar(self, name: str) -> None:
+        """Refuse whoever wants to connect, until ``unbar`` of the same name."""
+        self._bars.add(name)
+        self.server.wire.shut()
+
+    def unbar(self, name: str) -> None:
+        self._bars.discard(name)
+        if not self._bars:
+            self.server.wire.open()
+
+    def drop_connections(self) -> None:
+        """Cut all SSH connections now; the server is back a moment later."""
+        self.bar("drop")
+        self.server.wire.reset()
+        asyncio.get_running_loop().call_later(DROPPED_S, self.unbar, "drop")
+
+    def record_disk(self, at: str) -> None:
+        """Write down what every run has on the disk at this moment."""
+        self.truth.record("disk", at=at, runs=runs_on_disk(self.folder / "root"))
+
+    async def _reboot(self, away_s: float | None) -> None:
+        async with self._switch:
+            try:
+                if self.boot is not None:
+                    self.bar("power")
+                    await self.boot.terminate(TERM_S)
+                    self.server.wire.hang_up()
+                    await self._go_dark(self.boot, "reboot")
+                    self._return_after(away_s)
+            finally:
+                self.going_down = False
+
+    async def _go_dark(self, boot: Boot, reason: str) -> None:
+        self.boot = None
+        self.faults.power_went()
+        await boot.power_off()
+        self.server.last_activity = asyncio.get_running_loop().time()
+        self.truth.record("power_off", reason=reason, boot_id=boot.boot_id)
+        self.record_disk(reason)
+
+    async def _switch_on(self) -> None:
+        self.boot = Boot(self.folder, self.config, self.truth, self._woken.set, self.faults.strike)
+        self.truth.record("boot", boot_id=self.boot.boot_id, config=json.loads(self.config.to_json()))
+        self.server.wire.reset()  # what is left of the time before: nobody here knows these connections
+        self.server.last_activity = asyncio.get_running_loop().time()
+        self.unbar("power")
+        self._woken.set()
+
+    def _return_after(self, away_s: float | None) -> None:
+        if away_s is not None:
+            self._return = asyncio.get_running_loop().call_later(away_s, lambda: self._spawn(self._come_back()))
+
+    def _never_return(self) -> None:
+        if self._return is not None:
+            self._return.cancel()
+            self._return = None
+
+    async def _come_back(self) -> None:
+        try:
+            await self.switch_on()
+        except (CanNotIsolate, OSError) as error:
+            self.truth.record("boot_failed", why=str(error))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _enclosure(self) -> Enclosure:
+        if self.boot is None:
+            raise OSError("it is switched off")
+        return self.boot.enclosure
+
+    # --- the control socket -------------------------------------------------------------------------------------
+
+    async def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
+        verb = request.get("verb")
+        if verb == "fault":
+            return await self.faults.fire(str(request["fault"]), Wish(**request["wish"]))
+        if verb == "power":
+            return await self._power(str(request["to"]))
+        if verb == "look":
+            return self._look()
+        raise control.Refused(f"{verb!r} means nothing to it")
+
+    async def _power(self, to: str) -> dict[str, Any]:
+        self.truth.record("power", to=to)
+        if to != "on":
+            await self.lose_power("power off", None)
+        if to == "cycle":
+            await asyncio.sleep(CYCLE_S if self.config.away_s is None else self.config.away_s)
+        if to != "off":
+            try:
+                await self.switch_on()
+            except CanNotIsolate as error:
+                raise control.Refused(str(error)) from error
+        return self._state()
+
+    def _state(self) -> dict[str, Any]:
+        if self.boot is not None:
+            return {"power": "on", "boot_id": self.boot.boot_id, "frozen": self.boot.frozen}
+        return {"power": "off" if self._return is None else "returning", "boot_id": None, "frozen": False}
+
+    def _look(self) -> dict[str, Any]:
+        held = None if self.boot is None else locks(self.boot.root)
+        going_on = self.faults.going_on
+        return {**self._state(), "faults": going_on, "locks": held, "runs": runs_on_disk(self.folder / "root")}
+
+    # --- time ---------------------------------------------------------------------------------------------------
 
     async def _live(self) -> str:
         loop = asyncio.get_running_loop()
         stop = asyncio.ensure_future(self.stopped.wait())
         while True:
-            pause_s = BUSY_TICK_S if self.machine.work else min(IDLE_TICK_S, self.config.idle_exit_s)
+            busy = self.boot is not None and self.boot.busy
+            pause_s = BUSY_TICK_S if busy else min(IDLE_TICK_S, self.config.idle_exit_s)
             wake = asyncio.ensure_future(self._woken.wait())
             await asyncio.wait({stop, wake}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
             wake.cancel()
             self._woken.clear()
-            self.tick()
             if stop.done():
                 return "switched off"
-            if not self._enclosure.alive:
-                return "the first process is gone"
-            if self.machine.work or self.npu.busy or self.server.connected:
+            boot = self.boot
+            if boot is not None and not self._switch.locked():
+                boot.tick()
+                if not boot.enclosure.alive:
+                    return "the first process is gone"
+            if (boot is not None and boot.busy) or self.server.connected or self._return is not None:
                 self.server.last_activity = loop.time()
             elif loop.time() - self.server.last_activity > self.config.idle_exit_s:
                 return "idle"
-
-    def tick(self) -> None:
-        """Let the time since the last tick pass."""
-        now = time.monotonic()
-        wall_s, self._ticked = now - self._ticked, now
-        self.machine.advance(wall_s, wall_s * self.config.time_scale)
-        self.pages.refresh()
-
-    def _setting_written(self, folder: str, name: str) -> None:
-        before = clock_folders(self.machine)[folder].governor
-        changed = self.pages.written(folder, name)
-        if changed:
-            self.machine.settle()
-            self.truth.record(
-                "setting", folder=folder, name=name, before=before, after=clock_folders(self.machine)[folder].governor
-            )
-        self.pages.refresh()
-
-    def _fill_disk(self) -> None:
-        """Unpack the factory's files when the disk is new or the factory makes other ones now."""
-        archive = factory_archive(self.name, self.config)
-        mark = self.folder / "factory"
-        known = mark.read_text() if mark.exists() else ""
-        if known == archive_id(archive) and "disk_full" not in self.config.faults:
-            return
-        done = self._enclosure.run(["tar", "-C", "/", "-xf", "-"], archive)
-        if done.returncode != 0:
-            raise CanNotIsolate(f"unpacking the board's disk failed: {done.stderr.decode(errors='replace')}")
-        mark.write_text(archive_id(archive))
 
 
 def _key(path: Path, comment: str) -> asyncssh.SSHKey:
@@ -202,7 +291,7 @@ def main() -> int:
         port = int(json.loads((folder / "board.json").read_text())["port"])
 
     async def live() -> int:
-        return await Board(folder, config).run(port, ready)
+        return await Board(folder, config, port).run(ready)
 
     try:
         return asyncio.run(live())

@@ -8,7 +8,9 @@ import re
 
 from virtual.layouts import LAYOUTS
 
-FAULTS = frozenset({"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"})
+STRIKES = frozenset({"reboot", "power_loss", "freeze", "cut", "slow", "corrupt"})  # in the middle of a demo's answer
+FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"}
+MAX_DISK_MIB = 4096  # a limited disk is memory of this machine
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")  # also the board's host name, and Linux allows 64
 
 
@@ -26,6 +28,9 @@ class BoardConfig:
     runtime: str = "1.2.3"
     driver: str = "0.9.8"
     seed: int = 0
+    fault_times: int = 1  # how many demos the faults of STRIKES hit, counted over reboots; the next demo is spared
+    away_s: float | None = 1.5  # wall time from a reboot or power loss to the next boot; null: until switched on
+    disk_mib: int | None = None  # size of the home; null: as much as this machine has, and it can not be filled
     idle_exit_s: float = 900  # without a connection and without a demo for so long, the board switches itself off
 
     def __post_init__(self) -> None:
@@ -35,6 +40,12 @@ class BoardConfig:
                 raise BadConfig(f"{key}: {value!r} is not a number above 0")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise BadConfig(f"seed: {self.seed!r} is not a whole number")
+        if isinstance(self.fault_times, bool) or not isinstance(self.fault_times, int) or self.fault_times < 0:
+            raise BadConfig(f"fault_times: {self.fault_times!r} is not a whole number from 0")
+        if self.away_s is not None and not _is_seconds(self.away_s):
+            raise BadConfig(f"away_s: {self.away_s!r} is not a number of seconds, or null")
+        if self.disk_mib is not None and (type(self.disk_mib) is not int or not 1 <= self.disk_mib <= MAX_DISK_MIB):
+            raise BadConfig(f"disk_mib: {self.disk_mib!r} is not a whole number from 1 to {MAX_DISK_MIB}, or null")
         for fault in self.faults:
             if fault not in FAULTS:
                 raise BadConfig(f"faults: {fault!r} is unknown; there are {', '.join(sorted(FAULTS))}")
@@ -44,12 +55,21 @@ class BoardConfig:
             raise BadConfig(f"driver: {self.driver!r} is not a version like 0.9.8")
 
     @property
+    def strikes(self) -> frozenset[str]:
+        """The faults that wait for the middle of a demo's answer, ``fault_times`` of them."""
+        return STRIKES & frozenset(self.faults)
+
+    @property
     def driver_shown(self) -> str:
         """The driver version wherever it is read; an old one comes with the fault of the same name."""
         return LAYOUTS[self.runtime].driver_too_old if "driver_too_old" in self.faults else self.driver
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+
+def _is_seconds(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value < 1e6
 
 
 def parse_config(text: str) -> BoardConfig:

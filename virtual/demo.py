@@ -20,7 +20,7 @@ from virtual.layouts import LAYOUTS, LOAD_ERROR, AfterFailure, Figures
 from virtual.machine import Work
 
 if TYPE_CHECKING:
-    from virtual.board import Board
+    from virtual.boot import Boot
 
 STDIO_BYTES = 4096
 STEP_S = 0.05  # wall time between two pieces of a streamed answer
@@ -100,7 +100,7 @@ class Stdout:
 class Conversation:
     """One process of the demo, from its first line to its exit code."""
 
-    def __init__(self, board: Board, terminal: Terminal, request: Request, run_number: int) -> None:
+    def __init__(self, board: Boot, terminal: Terminal, request: Request, run_number: int) -> None:
         self._board = board
         self._machine = board.machine
         self._terminal = terminal
@@ -257,7 +257,7 @@ class Conversation:
 
     async def _generate(self, arch: Architecture, cores: int, asked: int, length: int, words: Iterator[str]) -> float:
         """Say the tokens after the first at the pace of this machine; returns the time they took."""
-        machine, clock = self._machine, time.monotonic
+        machine, clock = self._machine, self._board.clock
         generate_ms, said, ahead_s, began = 0.0, 1, 0.0, clock()
         strike_at = max(2, int(length * self._lucky.fault_at))
         while said < length:
@@ -288,9 +288,8 @@ class Conversation:
             self._board.truth.record("fault", fault="hang", pid=pid, run=self._run)
             self._stdout.flush()
             await self._terminal.never()
-        if "drop_connection" in self._faults and self._turns == 0:
-            self._board.truth.record("fault", fault="drop_connection", pid=pid, run=self._run)
-            self._board.drop_connections()
+        if self._turns == 0:
+            self._board.strike(pid, self._run)
 
     # --- small things -------------------------------------------------------------------------------------------
 

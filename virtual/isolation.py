@@ -43,7 +43,7 @@ _FIRMWARE = Path(__file__).with_name("firmware")
 _HOST, _INIT = _FIRMWARE / "host.sh", _FIRMWARE / "init.sh"
 # Root's own preparation: a folder below a 0700 home is out of BOARD_ID's reach until it is mounted elsewhere.
 _AS_ROOT = (
-    'mount --bind "$1" "$2" && id=$3 && shift 3 &&'
+    'mount --rbind "$1" "$2" && id=$3 && shift 3 &&'
     ' exec setpriv --reuid "$id" --regid "$id" --clear-groups --inh-caps=-all "$@"'
 )
 

@@ -22,7 +22,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from virtual import control
 from virtual.config import NAME, BadConfig, BoardConfig, parse_config
+from virtual.disk import runs_on_disk
+from virtual.small_disk import AS_ANYBODY, PRIVATE_NAMESPACE
 
 START_S = 20.0
 STOP_S = 8.0
@@ -62,7 +65,7 @@ def up(state: Path, name: str, config: BoardConfig | None) -> dict[str, Any]:
         part = folder / ".config.json.part"
         part.write_text(config.to_json())
         part.replace(folder / "config.json")
-        _start(folder)
+        _start(folder, config)
         return _answer(look(folder).facts, started=True)
 
 
@@ -87,6 +90,35 @@ def boards(state: Path) -> tuple[Seen, ...]:
     return tuple(look(folder) for folder in sorted(state.iterdir()) if (folder / "config.json").exists())
 
 
+def tell(state: Path, name: str, request: dict[str, Any]) -> dict[str, Any]:
+    """What the running board answers to a request. Raises control.NotOn or control.Refused."""
+    return control.ask(_known(state, name), request)
+
+
+def power(state: Path, name: str, to: str) -> dict[str, Any]:
+    """Switch a board's power ``off``, ``on`` or off and on (``cycle``), as a socket in the wall does."""
+    _known(state, name)
+    try:
+        return tell(state, name, {"verb": "power", "to": to})
+    except control.NotOn:
+        if to == "off":
+            return {"power": "off", "boot_id": None, "frozen": False}
+        up(state, name, None)
+        return tell(state, name, {"verb": "power", "to": "on"})
+
+
+def truth(state: Path, name: str) -> dict[str, Any]:
+    """Everything that happened to a board, and what is on it now, whether it is on or off."""
+    folder = _known(state, name)
+    try:
+        now = tell(state, name, {"verb": "look"})
+    except control.NotOn:
+        now = {"power": "off", "boot_id": None, "frozen": False, "faults": [], "locks": None}
+        now["runs"] = runs_on_disk(folder / "root")
+    events = (folder / "truth.jsonl").read_text() if (folder / "truth.jsonl").exists() else ""
+    return {"events": [json.loads(line) for line in events.splitlines()], **now}
+
+
 def look(folder: Path) -> Seen:
     """Is that board on, and what did it last say about itself?"""
     facts: dict[str, Any] = {}
@@ -95,15 +127,16 @@ def look(folder: Path) -> Seen:
     return Seen(folder.name, _held(folder / "alive"), facts)
 
 
-def _start(folder: Path) -> None:
+def _start(folder: Path, config: BoardConfig) -> None:
     ready, theirs = os.pipe()
     environment = dict(os.environ)
     package = str(Path(__file__).resolve().parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH", "")]))
+    own_mounts = () if config.disk_mib is None else PRIVATE_NAMESPACE if os.geteuid() == 0 else AS_ANYBODY
     try:
         with (folder / "board.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "virtual.board", str(folder.resolve()), str(theirs)],
+                [*own_mounts, sys.executable, "-m", "virtual.board", str(folder.resolve()), str(theirs)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -158,6 +191,13 @@ def _folder(state: Path, name: str) -> Path:
     if not NAME.fullmatch(name):
         raise BadConfig(f"{name!r} is not a board name: letters, digits, dot, underscore and hyphen")
     return state / name
+
+
+def _known(state: Path, name: str) -> Path:
+    folder = _folder(state, name)
+    if not (folder / "config.json").exists():
+        raise BadConfig(f"there is no board {name!r} in {state}")
+    return folder
 
 
 def _held(lock: Path) -> bool:

@@ -19,18 +19,19 @@ from virtual.demo import Conversation, Gone, Request
 from virtual.isolation import hand_over
 
 if TYPE_CHECKING:
-    from virtual.board import Board
+    from virtual.boot import Boot
 
 NODE = "renderD129"
 OPEN_LIMIT_S = 10.0
 ABORTED = 134  # as a shell counts it
+RUN_MARK = re.compile(rb"(?:^|\0)RKFLEET_RUN=\[([^\0]*)\](?:\0|$)")
 STATUS_KEYS = re.compile(rb"^(VmPeak|VmSize|VmHWM|VmRSS|RssShmem):\t *\d+ kB$", re.MULTILINE)
 
 
 class Npu:
     """All demos of one board."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Boot) -> None:
         self._board = board
         self._bus = board.folder / "bus"
         self._talks: set[asyncio.Task[None]] = set()
@@ -52,11 +53,14 @@ class Npu:
         self._node = os.open(self._bus / NODE, os.O_RDWR | os.O_NONBLOCK)
         asyncio.get_running_loop().add_reader(self._node, self._knock)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """The board has no power any more: whoever was talking is silent."""
         asyncio.get_running_loop().remove_reader(self._node)
         os.close(self._node)
-        for talk in self._talks:
+        talks = tuple(self._talks)
+        for talk in talks:
             talk.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
         for fds in self._covers.values():
             for fd in fds:
                 os.close(fd)
@@ -102,14 +106,18 @@ class Npu:
 
     async def _talk(self, pid: int) -> None:
         board = self._board
-        link = Link(self._bus, pid)
+        link = Link(self._bus, pid, board)
         ended: dict[str, object] = {"code": None}
+        run_dir: str | None = None
         run_number = 0
         talk: Conversation | None = None
         try:
             request = await asyncio.wait_for(link.request(), OPEN_LIMIT_S)
             run_number = _next_run(board.folder / "runs")
-            board.truth.record("demo_started", pid=pid, run=run_number, model=request.model_path, new=request.new)
+            run_dir = _run_dir(board.root, pid)
+            board.truth.record(
+                "demo_started", pid=pid, run=run_number, model=request.model_path, new=request.new, run_dir=run_dir
+            )
             self._cover(pid)
             talk = Conversation(board, link, request, run_number)
             await talk.run()
@@ -128,7 +136,7 @@ class Npu:
             board.wake()
             if run_number:
                 made = talk.made if talk is not None else {}
-                board.truth.record("demo_ended", pid=pid, run=run_number, **ended, **made)
+                board.truth.record("demo_ended", pid=pid, run=run_number, run_dir=run_dir, **ended, **made)
 
     def _cover(self, pid: int) -> None:
         """Bind pages of ours over the two files that say how much memory the demo has: its own are a shell's."""
@@ -150,8 +158,9 @@ class Npu:
 class Link:
     """Two FIFOs to one demo."""
 
-    def __init__(self, bus: Path, pid: int) -> None:
+    def __init__(self, bus: Path, pid: int, board: Boot) -> None:
         self._pid = pid
+        self._board = board
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         self._partial = b""
         self._gone = asyncio.Event()
@@ -211,10 +220,16 @@ class Link:
         return line[1:]
 
     async def sleep(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._gone.wait(), seconds)
-        if self._gone.is_set():
-            raise Gone
+        until, left_s = self._board.clock() + seconds, seconds
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._gone.wait(), left_s)
+            if self._gone.is_set():
+                raise Gone
+            await self._board.thawed.wait()
+            left_s = until - self._board.clock()
+            if left_s <= 0:
+                return
 
     async def never(self) -> None:
         await self._gone.wait()
@@ -264,6 +279,14 @@ class Link:
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             self._lines.put_nowait(line.decode(errors="replace"))
+
+
+def _run_dir(root: Path, pid: int) -> str | None:
+    """Which run a demo belongs to, by the mark in its environment; None when it was started by hand."""
+    with contextlib.suppress(OSError):
+        found = RUN_MARK.search((root / f"proc/{pid}/environ").read_bytes())
+        return found[1].decode(errors="replace") if found else None
+    return None
 
 
 def _next_run(path: Path) -> int:

@@ -24,8 +24,10 @@ from typing import Any
 
 import asyncssh
 
+from virtual.corruption import Corruption, Way
 from virtual.isolation import LOGIN_ENVIRONMENT, Enclosure, child_pids, login_shell
 from virtual.truth import Truth
+from virtual.wire import Wire
 
 SFTP_SERVERS = (
     "/usr/lib/openssh/sftp-server",
@@ -69,9 +71,10 @@ class _Input(asyncio.BaseProtocol):
 class Session(asyncssh.SSHServerSession[bytes]):
     """One channel and one process."""
 
-    def __init__(self, server: BoardServer, connection_id: int) -> None:
+    def __init__(self, server: BoardServer, connection_id: int, peer: tuple[str, int]) -> None:
         self._server = server
         self._connection_id = connection_id
+        self._peer = peer
         self._chan: Any = None
         self._what = ""
         self._terminal: str | None = None
@@ -123,6 +126,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         asyncio.get_running_loop().create_task(self._start())
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
+        data = self._server.passes(data, "in", self._connection_id, self._what)
         if self._stdin is None:
             self._early += data
         else:
@@ -167,6 +171,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
     # --- what the process does ----------------------------------------------------------------------------------
 
     def output(self, data: bytes, datatype: int | None) -> None:
+        if datatype is None:
+            data = self._server.passes(data, "out", self._connection_id, self._what)
         with contextlib.suppress(OSError):
             self._chan.write(data, datatype)
 
@@ -182,15 +188,15 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
+        await self._server.wire.flowing()  # a frozen board starts nothing either
         environment = dict(LOGIN_ENVIRONMENT) | {"SHELL": login_shell()}
         for name, value in self._chan.get_environment().items():
             if name == "LANG" or name.startswith("LC_"):  # what Debian's sshd accepts
                 environment[name] = value
         if self._terminal is not None:
             environment["TERM"] = self._terminal
-        peer = self._chan.get_extra_info("peername") or ("127.0.0.1", 0)
-        environment["SSH_CLIENT"] = f"{peer[0]} {peer[1]} 22"
-        environment["SSH_CONNECTION"] = f"{peer[0]} {peer[1]} 127.0.0.1 22"
+        environment["SSH_CLIENT"] = f"{self._peer[0]} {self._peer[1]} 22"
+        environment["SSH_CONNECTION"] = f"{self._peer[0]} {self._peer[1]} 127.0.0.1 22"
         try:
             if self._terminal is not None:
                 await self._start_on_terminal(environment)
@@ -232,6 +238,10 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self._process = self._server.enclosure().start(
                 argv, stdin=slave, stdout=slave, stderr=slave, environment=environment
             )
+        except OSError:
+            os.close(self._master)
+            self._master = -1
+            raise
         finally:
             os.close(slave)
         await self._connect(os.dup(self._master), [(self._master, None)])
@@ -272,8 +282,9 @@ class Session(asyncssh.SSHServerSession[bytes]):
 class _Connection(asyncssh.SSHServer):
     """One client: the client key opens, nothing else does, and nothing is forwarded."""
 
-    def __init__(self, server: BoardServer) -> None:
+    def __init__(self, server: BoardServer, peer: tuple[str, int]) -> None:
         self._server = server
+        self._peer = peer
         self._id = 0
         self._conn: asyncssh.SSHServerConnection | None = None
 
@@ -296,11 +307,11 @@ class _Connection(asyncssh.SSHServer):
 
     def session_requested(self) -> Any:
         assert self._conn is not None
-        return self._conn.create_server_channel(encoding=None), Session(self._server, self._id)
+        return self._conn.create_server_channel(encoding=None), Session(self._server, self._id, self._peer)
 
 
 class BoardServer:
-    """Listens for one board; can be closed, dropped and opened again on the same port."""
+    """Answers for one board, whichever boot it is in: the port, the keys and the connections are here."""
 
     def __init__(
         self,
@@ -308,57 +319,48 @@ class BoardServer:
         host_key: asyncssh.SSHKey,
         client_key: asyncssh.SSHKey,
         enclosure: Callable[[], Enclosure],
+        port: int,
     ) -> None:
         self.truth = truth
-        self.enclosure = enclosure
+        self.enclosure = enclosure  # raises OSError while the board is off
         self.client_key = client_key
-        self._host_key = host_key
-        self._acceptor: asyncssh.SSHAcceptor | None = None
-        self._connections: set[asyncssh.SSHServerConnection] = set()
-        self._count = 0
-        self._reserved: socket.socket | None = None
-        self.port = 0
-        self.last_activity = asyncio.get_running_loop().time()
-
-    @property
-    def connected(self) -> bool:
-        return bool(self._connections)
-
-    async def listen(self, port: int) -> None:
-        """Answer on ``port``, or on any other when that is taken."""
-        sock = _bound(port)
-        self.port = sock.getsockname()[1]
-        self._acceptor = await asyncssh.listen(
-            sock=sock,
-            server_factory=lambda: _Connection(self),
-            server_host_keys=[self._host_key],
+        self.wire = Wire(port, self._serve)
+        self.corruption: Corruption | None = None
+        self._options = asyncssh.SSHServerConnectionOptions(
+            server_host_keys=[host_key],
             line_editor=False,
             agent_forwarding=False,
             allow_scp=False,
             gss_host=None,
             compression_algs=None,
         )
+        self._connections: set[asyncssh.SSHServerConnection] = set()
+        self._count = 0
+        self.last_activity = asyncio.get_running_loop().time()
 
-    def refuse(self, port: int) -> None:
-        """Hold a port so that nobody else answers there, and do not answer either."""
-        self._reserved = _bound(port)
-        self.port = self._reserved.getsockname()[1]
+    @property
+    def port(self) -> int:
+        return self.wire.port
 
-    async def drop(self, pause_s: float) -> None:
-        """Cut every connection without a word, and be away for a moment."""
-        self.close()
-        for conn in tuple(self._connections):
-            sock = conn.get_extra_info("socket")
-            if sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            conn.abort()
-        await asyncio.sleep(pause_s)
-        await self.listen(self.port)
+    @property
+    def connected(self) -> bool:
+        return bool(self._connections)
 
-    def close(self) -> None:
-        if self._acceptor is not None:
-            self._acceptor.close()
-            self._acceptor = None
+    async def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        with contextlib.suppress(OSError, asyncssh.Error):
+            await asyncssh.run_server(
+                sock, config=None, options=self._options, server_factory=lambda: _Connection(self, peer)
+            )
+
+    def passes(self, data: bytes, way: Way, connection: int, what: str) -> bytes:
+        """Data of a session on its way through the board's memory, which may be bad."""
+        if self.corruption is None or self.corruption.way != way:
+            return data
+        data, hit = self.corruption.through(data)
+        if hit is not None:
+            self.corruption = None
+            self.truth.record("corrupted", way=way, connection=connection, what=what[:COMMAND_SHOWN], **hit)
+        return data
 
     def opened(self, conn: asyncssh.SSHServerConnection) -> int:
         self._connections.add(conn)
@@ -370,18 +372,6 @@ class BoardServer:
         self._connections.discard(conn)
         self.last_activity = asyncio.get_running_loop().time()
         self.truth.record("connection_closed", connection=number)
-
-
-def _bound(port: int) -> socket.socket:
-    for wanted in (port, 0):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", wanted))
-            return sock
-        except OSError:
-            sock.close()
-    raise OSError("no free port on 127.0.0.1")
 
 
 def _set_size(fd: int, size: tuple[int, int, int, int]) -> None:

@@ -7,6 +7,7 @@ import io
 import itertools
 import re
 import tarfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,11 @@ class Bench:
         self.machine = Machine(self.name, self.config)
 
     def wake(self) -> None: ...
+
+    def strike(self, pid: int, run: int) -> None: ...
+
+    def clock(self) -> float:
+        return time.monotonic()
 
 
 @dataclass

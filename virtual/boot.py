@@ -1,0 +1,164 @@
+"""One boot of a board, from power on to power off: its hardware, its namespaces, its demos.
+
+A boot can be *frozen*: everything in it stops in one moment, its own clock too, and later goes on where it was. What
+outlives a boot, the port and the keys and the disk and the ground truth, is ``board``'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from virtual.config import BoardConfig
+from virtual.isolation import CanNotIsolate, PowerOn, child_pids, hand_over, power_on
+from virtual.kernel_log import boot_lines
+from virtual.machine import Machine
+from virtual.npu import Npu
+from virtual.rootfs import archive_id, factory_archive
+from virtual.sysfs import Pages, clock_folders
+from virtual.truth import Truth
+from virtual.watch import Watch
+
+FULL_DISK = "64k"
+TERM_STEP_S = 0.02
+Strike = Callable[[int, int], None]  # pid and run of the demo that is in the middle of an answer
+
+
+class Boot:
+    """A board while it is switched on; made by switching it on. Raises CanNotIsolate."""
+
+    def __init__(
+        self, folder: Path, config: BoardConfig, truth: Truth, wake: Callable[[], None], strike: Strike
+    ) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.config = config
+        self.truth = truth
+        self.wake = wake  # the load has changed: do not wait for the next idle tick
+        self.strike = strike
+        self.boot_id = str(uuid.uuid4())
+        self.machine = Machine(self.name, config)
+        self.pages = Pages(folder, self.machine, config, self.boot_id)
+        self.thawed = asyncio.Event()
+        self.thawed.set()
+        self._frozen_s = 0.0
+        self._frozen_at = 0.0
+        for sub in ("root", "usr-local", "bus"):
+            path = folder / sub
+            if not path.is_dir():
+                path.mkdir()
+                hand_over(path)
+        self.npu = Npu(self)
+        home = FULL_DISK if "disk_full" in config.faults and config.disk_mib is None else "disk"
+        self.enclosure = power_on(PowerOn(folder, self.name, home))
+        self._fill_disk()
+        self._watch = Watch(self.pages.sys, list(clock_folders(self.machine)), self._setting_written)
+        self.npu.open()
+        self._ticked = time.monotonic()
+        for at_s, text in boot_lines(self.machine, config):
+            self.pages.log(at_s, text)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.machine.work or self.npu.busy)
+
+    @property
+    def root(self) -> Path:
+        """The board's / as its processes see it, /run and /proc included."""
+        return Path(f"/proc/{self.enclosure.init_pid}/root")
+
+    def uptime_s(self) -> float:
+        """What /proc/uptime says inside."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) + self.enclosure.uptime_offset_s
+
+    def clock(self) -> float:
+        """The time that the demos live by: it stands still while the board is frozen."""
+        now = self._frozen_at if self.frozen else time.monotonic()
+        return now - self._frozen_s
+
+    def tick(self) -> None:
+        """Let the time since the last tick pass."""
+        now = self.clock()
+        wall_s, self._ticked = now - self._ticked, now
+        self.machine.advance(wall_s, wall_s * self.config.time_scale)
+        if not self.frozen:
+            self.pages.refresh()
+            _continue_children()
+
+    # --- frozen -------------------------------------------------------------------------------------------------
+
+    @property
+    def frozen(self) -> bool:
+        return not self.thawed.is_set()
+
+    def freeze(self) -> None:
+        """Stop every process at once; the kernel takes them under one lock, so none can fork itself free."""
+        self._frozen_at = time.monotonic()
+        self.thawed.clear()
+        self.enclosure.run(["sh", "-c", "kill -STOP -1"])
+
+    def thaw(self) -> None:
+        self.enclosure.run(["sh", "-c", "kill -CONT -1"])
+        self._frozen_s += time.monotonic() - self._frozen_at
+        self.thawed.set()
+        _continue_children()
+        self.wake()
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    async def terminate(self, limit_s: float) -> None:
+        """Ask every process to end, as an orderly shutdown does, and give them a moment."""
+        deadline = time.monotonic() + limit_s
+        self.enclosure.run(["sh", "-c", "kill -TERM -1"])
+        while time.monotonic() < deadline and self._processes() > 1:
+            await asyncio.sleep(TERM_STEP_S)
+
+    async def power_off(self) -> None:
+        """All at once and for certain."""
+        self.enclosure.power_off()
+        self._watch.close()
+        await self.npu.close()
+        self.pages.close()
+        _continue_children()
+
+    def _processes(self) -> int:
+        with contextlib.suppress(OSError):
+            return sum(entry.name.isdigit() for entry in os.scandir(self.root / "proc"))
+        return 0
+
+    def _setting_written(self, folder: str, name: str) -> None:
+        before = clock_folders(self.machine)[folder].governor
+        changed = self.pages.written(folder, name)
+        if changed:
+            self.machine.settle()
+            self.truth.record(
+                "setting", folder=folder, name=name, before=before, after=clock_folders(self.machine)[folder].governor
+            )
+        self.pages.refresh()
+
+    def _fill_disk(self) -> None:
+        """Unpack the factory's files when the disk is new or the factory makes other ones now."""
+        archive = factory_archive(self.name, self.config)
+        mark = self.folder / "factory"
+        known = mark.read_text() if mark.exists() else ""
+        if known == archive_id(archive) and "disk_full" not in self.config.faults:
+            return
+        done = self.enclosure.run(["tar", "-C", "/", "-xf", "-"], archive)
+        if done.returncode != 0:
+            raise CanNotIsolate(f"unpacking the board's disk failed: {done.stderr.decode(errors='replace')}")
+        mark.write_text(archive_id(archive))
+
+
+def _continue_children() -> None:
+    """``nsenter`` stops itself when its child is stopped, a moment later; then it does not see how that child ends."""
+    for pid in child_pids(os.getpid()):
+        with contextlib.suppress(OSError):
+            stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+            if stat.rpartition(")")[2].split()[0] == "T":
+                os.kill(pid, signal.SIGCONT)
