@@ -1,8 +1,21 @@
 """The command line: ``invoke --list`` is its table of contents, and so is this page; the verbs are in ``verbs/``."""
 
 from verbs.boards import add, boards, trust
-from verbs.measure import bench, demo
+from verbs.measure import bench, demo, nightly
 from verbs.results import collect, import_, parse
 from verbs.runs import attach, cancel, status
 
-__all__ = ["add", "attach", "bench", "boards", "cancel", "collect", "demo", "import_", "parse", "status", "trust"]
+__all__ = [
+    "add",
+    "attach",
+    "bench",
+    "boards",
+    "cancel",
+    "collect",
+    "demo",
+    "import_",
+    "nightly",
+    "parse",
+    "status",
+    "trust",
+]

@@ -1,6 +1,8 @@
 """Bring here whatever lies on the boards and is not here yet. Twice changes nothing.
 
 A run belongs to the board that has it; which workstation started it does not matter. What still runs is left alone.
+A lease that a campaign of ours left behind is given back when nothing of it runs any more: its driver is gone and
+nobody else would.
 """
 
 from __future__ import annotations
@@ -9,13 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet import defaults, evidence, job
+from fleet import campaign as campaigns
+from fleet import defaults, evidence, job, lease
 from fleet.config.inventory import BoardEntry
 from fleet.deadline import Deadline
 from fleet.errors import FleetError
 from fleet.pool import on_each
-from fleet.scripts import prepare
+from fleet.scripts import Store, prepare
 from fleet.ssh.connection import Board
+from fleet.verdict import Phase
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,18 @@ def _collect_board(
                 deadline = Deadline.after(defaults.PULL_S)
                 new.append(job.bring(board, store, campaign, run, collected, deadline=deadline))
                 pulled(entry.name, new[-1])
-            else:
+            elif state.verdict is Phase.RUNNING:
                 running.append(f"{campaign}/{run}")
         except FleetError as error:  # one run that can not be pulled does not keep the others away
             errors.append(error)
+    try:
+        _give_back(board, store, collected)
+    except FleetError as error:
+        errors.append(error)
     return Collected(entry.name, tuple(new), here, tuple(running), tuple(errors))
+
+
+def _give_back(board: Board, store: Store, collected: Path) -> None:
+    now = lease.show(board, store, Deadline.after(defaults.COMMAND_S))
+    if now.lease is not None and now.run is None and campaigns.left_behind(collected, now.lease):
+        lease.release(board, store, now.lease.token, Deadline.after(defaults.COMMAND_S))

@@ -10,6 +10,7 @@ from fleet.errors import AuthenticationFailed, FleetError, HostKeyProblem, Unrea
 
 if TYPE_CHECKING:
     from fleet.board_runs import BoardRun  # brings everything about runs, and `boards` shows none
+    from fleet.campaign import Record
 
 Row = dict[str, str | int | float | None]
 
@@ -51,6 +52,17 @@ def run_row(run: BoardRun) -> Row:
         "seconds": round(end.duration_s, 1) if end and end.duration_s is not None else None,
         "collected": "yes" if run.here else "no",
     }
+
+
+def planned_rows(record: Record, ended: Mapping[tuple[str, str], tuple[str, str | None]]) -> list[Row]:
+    """One line for every run that a campaign planned; ``ended``: outcome and reason by (board, run)."""
+    nothing = ("open", f"no evidence yet; go on: invoke bench --campaign {record.campaign}")
+    return [
+        {"board": board, "run": run, "outcome": outcome, "reason": reason}
+        for board, runs in record.runs.items()
+        for run in runs
+        for outcome, reason in [ended.get((board, run), nothing)]
+    ]
 
 
 def _state(error: FleetError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from invoke import Context, Exit
 
@@ -12,12 +12,14 @@ from verbs.kit import BOARD, FORMAT, INTERRUPTED, headline, leave, open_session,
 from verbs.results import pull, summaries
 
 if TYPE_CHECKING:
+    from fleet.bench import Order
     from fleet.session import Session
 
 
 @verb(
     help={
         "board": BOARD,
+        "suite": "a file of suites/ that says what to measure; the options below win over it",
         "model": "a model of models.yaml; may be left out when there is one",
         "cores": "NPU core counts, each is an artifact of its own; default 1,2,3",
         "repeats": "measured runs of each cell, on top of a warm-up; default 3",
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
         "new-tokens": "longest answer in tokens; default 128",
         "context": "max_context_len of the run; default 4096",
         "limit": "seconds after which a run is stopped; default 600",
+        "campaign": "name of the campaign; one that was begun before goes on where it was",
+        "failed-from": "a campaign: repeat only what did not end well in it",
+        "recover": "reboot or power-cycle a board that does not come back",
         "format": FORMAT,
     },
     iterable=["board"],
@@ -32,28 +37,90 @@ if TYPE_CHECKING:
 def bench(
     _c: Context,
     board: Sequence[str] | None = None,
+    suite: str = "",
     model: str = "",
-    cores: str = "1,2,3",
+    cores: str = "",
     repeats: str = "",
     prompts: str = "",
     new_tokens: str = "",
     context: str = "",
     limit: str = "",
+    campaign: str = "",
+    failed_from: str = "",
+    recover: bool = False,
     format: str = "table",
 ) -> None:
     """Measure a model on boards: run, follow, collect, print the table.
 
     invoke bench --board rk3588-a --model qwen3-0.6b --cores 1,2,3 --repeats 3
     invoke bench --board @lab1 --cores 3 --format csv
+    invoke bench --campaign 20261121T190000Z-3f2a   (goes on after a crash, a Ctrl-C, a lost network)
+    invoke bench --failed-from 20261121T190000Z-3f2a
     """
     from analysis.listing import check_format
-    from fleet.options import Bench
+    from analysis.reading import read_campaign
+    from fleet.options import Bench, named_suite, order
 
     check_format(format)
     session = open_session()
     wanted = Bench(model, cores, repeats, prompts, new_tokens, context, limit)
-    campaign, code = measure(session, wanted, board)
-    print(table(session, format, campaign))
+    if suite:
+        wanted = wanted.over(named_suite(session, suite))
+    asked = order(
+        session,
+        wanted,
+        board,
+        campaign=campaign,
+        failed_from=failed_from,
+        outcomes=lambda name: {
+            (run.board, run.run): str(run.outcome) for run in read_campaign(session.collected, name)
+        },
+    )
+    code = measure(session, asked, recover=recover)
+    print(table(session, format, asked.campaign))
+    leave(code)
+
+
+@verb(
+    help={
+        "board": BOARD,
+        "suite": "a file of suites/ that says what to measure; default nightly",
+        "recover": "reboot or power-cycle a board that does not come back",
+        "format": FORMAT,
+    },
+    iterable=["board"],
+)
+def nightly(
+    _c: Context,
+    board: Sequence[str] | None = None,
+    suite: str = "nightly",
+    recover: bool = False,
+    format: str = "table",
+) -> None:
+    """Measure a suite on boards unattended, and say what became of every run.
+
+    invoke nightly
+    invoke nightly --board '@lab1' --recover
+    """
+    from analysis.listing import check_format, listing
+    from analysis.reading import read_campaign
+    from fleet.boards import read_states
+    from fleet.campaign import begun
+    from fleet.options import Bench, named_suite, order
+    from fleet.rows import planned_rows
+
+    check_format(format)
+    session = open_session()
+    asked = order(session, Bench().over(named_suite(session, suite)), board)
+    for state in read_states(asked.request.boards, session.connect):
+        print(state.error.message() if state.error else f"{state.entry.name}: answers", file=sys.stderr)
+    code = measure(session, asked, recover=recover)
+    code = max(code, pull(session, board))
+    for path in summaries(session):
+        print(f"wrote {path}", file=sys.stderr)
+    runs = read_campaign(session.collected, asked.campaign)
+    ended = {(run.board, run.run): (str(run.outcome), run.reason) for run in runs}
+    print(listing(planned_rows(begun(session.collected, asked.campaign), ended), format))
     leave(code)
 
 
@@ -65,47 +132,45 @@ def demo(_c: Context, format: str = "table") -> None:
     """
     from fleet import virtual_boards
     from fleet.errors import ConfigError
-    from fleet.options import Bench
+    from fleet.options import Bench, order
 
     session = open_session()
     names = [entry.name for entry in session.inventory.boards if entry.virtual is not None]
     if not names:
         raise ConfigError("there is no virtual board", file="inventory.yaml", hint="give a board `virtual: true`")
     try:
-        campaign, code = measure(session, Bench(), names)
-        code = max(code, pull(session, names))
-        print(table(session, format, campaign))
+        asked = order(session, Bench(), names)
+        code = max(measure(session, asked), pull(session, names))
+        print(table(session, format, asked.campaign))
         for path in summaries(session):
             print(f"wrote {path}", file=sys.stderr)
-        print(f"raw logs in {session.shown(session.collected / campaign)}", file=sys.stderr)
+        print(f"raw logs in {session.shown(session.collected / asked.campaign)}", file=sys.stderr)
     finally:
         virtual_boards.stop(names, session.virtual_state)
     leave(code)
 
 
-def measure(session: Session, wanted: Any, board: Sequence[str] | None) -> tuple[str, int]:
-    """One campaign, followed live; returns its id and the exit code that it has so far."""
+def measure(session: Session, order: Order, *, recover: bool = False) -> int:
+    """One campaign, followed live; returns the exit code that it has so far."""
     from contextlib import nullcontext
 
+    from analysis.reading import read_campaign
     from fleet import bench as campaigns
     from fleet.listener import Listeners
     from fleet.live import LiveTable, PlainLines
 
-    request = wanted.request(session, session.select(board))
     console = stderr()
-    names = [entry.name for entry in request.boards]
+    names = [entry.name for entry in order.request.boards]
     live = LiveTable(console, headline, names) if console.is_terminal else None
     with live or nullcontext():
         listener = Listeners([live or PlainLines(console, headline)])
-        result = campaigns.start(session, request, listener)
+        result = campaigns.start(session, order, listener, recover=recover)
     for line in campaigns.epilogue(result):
         print(line, file=sys.stderr)
     if result.interrupted:
         raise Exit(code=INTERRUPTED)
-    from analysis.reading import read_campaign
-
     outcomes = [str(run.outcome) for run in read_campaign(session.collected, result.campaign)]
-    return result.campaign, int(campaigns.exit_code(result, outcomes))
+    return int(campaigns.exit_code(result, outcomes))
 
 
 def table(session: Session, format: str, campaign: str) -> str:

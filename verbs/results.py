@@ -122,6 +122,7 @@ def import_(
 
 def pull(session: Session, board: Sequence[str] | None) -> int:
     """Collect, say what came from where, and return the exit code."""
+    from fleet.campaign import unfinished
     from fleet.collect import collect as bring
     from fleet.errors import worst
 
@@ -132,6 +133,10 @@ def pull(session: Session, board: Sequence[str] | None) -> int:
         print(f"{answer.board}: {counted}{going}", file=sys.stderr)
         for error in answer.errors:
             print(error.message(), file=sys.stderr)
+    for record in unfinished(session.collected):
+        left = sum(map(len, record.missing(session.collected).values()))
+        name = record.campaign
+        print(f"campaign {name}: {left} runs have no evidence; go on: invoke bench --campaign {name}", file=sys.stderr)
     return int(worst(error.exit_code for answer in answers for error in answer.errors))
 
 

@@ -1,0 +1,247 @@
+"""What a campaign was asked for, on disk before its first run: ``collected/<campaign>/campaign.json``.
+
+With it a campaign can be given again after anything: the list of its runs is fixed, what has evidence is done, the
+rest is still to do. One process drives a campaign at a time; it holds a lock in the folder, which ends with it, so
+that others can tell a campaign that goes on from one whose driver is gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fleet import evidence
+from fleet.config.inventory import BoardEntry
+from fleet.config.prompts import Prompt, PromptSet
+from fleet.errors import ConfigError, FleetError
+from fleet.plan import PlannedRun, Request
+from fleet.run import SAFE_NAME, utc_now
+from fleet.verdict import Outcome
+
+if TYPE_CHECKING:
+    from fleet.config.catalogue import Catalogue
+    from fleet.lease import Lease
+
+FILE = "campaign.json"
+_LOCK = ".lock"
+_TRIES, _PAUSE_S = 10, 0.02
+_DONE = {Outcome.OK, Outcome.SKIPPED}  # what nobody wants to repeat
+
+
+class BeingDriven(FleetError):
+    """Another process of this workstation has this campaign."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """``campaign.json``. ``token`` is what the campaign shows to boards that it has leased; ``runs``: by board."""
+
+    campaign: str
+    created_utc: str
+    tool: str
+    token: str
+    asked: Mapping[str, Any]
+    runs: Mapping[str, tuple[str, ...]]
+
+    def missing(self, collected: Path) -> dict[str, tuple[str, ...]]:
+        """The runs without evidence here, by board; boards that have all of theirs are left out."""
+        found = {
+            board: tuple(run for run in runs if not (collected / self.campaign / board / run).is_dir())
+            for board, runs in self.runs.items()
+        }
+        return {board: runs for board, runs in found.items() if runs}
+
+
+def asked(request: Request) -> dict[str, Any]:
+    """A request as plain data, complete: the prompts themselves are in it, not the path of a file that may change."""
+    return {
+        "boards": [entry.name for entry in request.boards],
+        "model": request.model.name,
+        "cores": list(request.cores),
+        "repeats": request.repeats,
+        "prompts": {
+            "name": request.prompts.name,
+            "sha256": request.prompts.sha256,
+            "texts": {prompt.id: prompt.text for prompt in request.prompts.prompts},
+        },
+        "new_tokens": request.max_new_tokens,
+        "context": request.max_context_len,
+        "limit": request.limit_s,
+        "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
+    }
+
+
+def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogue) -> Request:
+    """The request that a campaign was begun with. Raises ConfigError when a board or the model is gone since."""
+    data = record.asked
+    by_name = {entry.name: entry for entry in boards}
+    gone = [name for name in data["boards"] if name not in by_name]
+    if gone:
+        raise ConfigError(
+            f"campaign {record.campaign} has runs on {', '.join(gone)}, which the inventory does not know any more",
+            file="inventory.yaml",
+            key="boards",
+        )
+    prompts = data["prompts"]
+    only = data["only"]
+    return Request(
+        boards=tuple(by_name[name] for name in data["boards"]),
+        model=catalogue.model(data["model"]),
+        cores=tuple(data["cores"]),
+        repeats=data["repeats"],
+        prompts=PromptSet(
+            prompts["name"], prompts["sha256"], tuple(Prompt(id, text) for id, text in prompts["texts"].items())
+        ),
+        max_new_tokens=data["new_tokens"],
+        max_context_len=data["context"],
+        limit_s=data["limit"],
+        only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
+    )
+
+
+def same(record: Record, request: Request) -> None:
+    """Refuse to go on with another request than the one a campaign was begun with. Raises ConfigError."""
+    now, then = asked(request), record.asked
+    other = [key for key in now if now[key] != then.get(key)]
+    if other:
+        key = other[0]
+        was, is_now = (
+            (data[key]["name"], data[key]["sha256"][:12]) if key == "prompts" else data[key] for data in (then, now)
+        )
+        raise ConfigError(
+            f"campaign {record.campaign} was begun with {key} {was}, and is now asked for {is_now}",
+            key="--campaign",
+            hint=f"invoke bench --campaign {record.campaign}   (goes on with what it was begun with), or another name",
+        )
+
+
+def failed_only(record: Record, request: Request, outcomes: Mapping[tuple[str, str], str]) -> Request:
+    """The same request, only what did not end well in that campaign. ``outcomes``: by (board, run).
+
+    Raises ConfigError when nothing failed on these boards.
+    """
+    only = {}
+    for entry in request.boards:
+        runs = record.runs.get(entry.name, ())
+        only[entry.name] = frozenset(run for run in runs if outcomes.get((entry.name, run)) not in _DONE)
+    boards = tuple(entry for entry in request.boards if only[entry.name])
+    if not boards:
+        raise ConfigError(f"nothing failed in campaign {record.campaign}", key="--failed-from")
+    return replace(request, boards=boards, only={entry.name: only[entry.name] for entry in boards})
+
+
+def write(
+    collected: Path, campaign: str, request: Request, plans: Mapping[str, Sequence[PlannedRun]], **about: str
+) -> Record:
+    """Record the plan of a new campaign; ``about``: tool and token. Raises NoSpace."""
+    record = Record(
+        campaign=campaign,
+        created_utc=utc_now(),
+        tool=about["tool"],
+        token=about["token"],
+        asked=asked(request),
+        runs={name: tuple(planned.run for planned in runs) for name, runs in plans.items()},
+    )
+    data = json.dumps({"schema": 2, **vars(record)}, ensure_ascii=False, indent=1) + "\n"
+    with evidence.disk_errors(collected, "", "record the plan"):
+        evidence.write_file(collected / campaign / FILE, data.encode())
+    return record
+
+
+def load(collected: Path, campaign: str) -> Record | None:
+    """The record of a campaign; None when it was not begun here. Raises ConfigError for what is no campaign's name."""
+    if not SAFE_NAME.fullmatch(campaign):
+        raise ConfigError(f"{campaign!r} is no name for a campaign: letters, digits, . _ -, a letter or digit first")
+    path = collected / campaign / FILE
+    try:
+        data = json.loads(path.read_bytes())
+        return Record(
+            campaign=campaign,
+            created_utc=str(data["created_utc"]),
+            tool=str(data["tool"]),
+            token=str(data["token"]),
+            asked=dict(data["asked"]),
+            runs={str(board): tuple(map(str, runs)) for board, runs in data["runs"].items()},
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"can not be read: {error!r}", file=str(path), hint="begin a new campaign") from None
+
+
+def begun(collected: Path, campaign: str) -> Record:
+    """The record of a campaign that must be here. Raises ConfigError."""
+    record = load(collected, campaign)
+    if record is None:
+        raise ConfigError(f"there is no campaign {campaign!r} in {collected.name}/", hint=f"ls {collected.name}")
+    return record
+
+
+def unfinished(collected: Path) -> Iterator[Record]:
+    """The campaigns that nobody drives any more and that have runs without evidence."""
+    for path in sorted(collected.glob(f"*/{FILE}")):
+        try:
+            record = load(collected, path.parent.name)
+        except ConfigError:
+            continue  # of a version that kept less
+        if record is not None and record.missing(collected) and not is_driven(collected, record.campaign):
+            yield record
+
+
+def left_behind(collected: Path, held: Lease) -> bool:
+    """Is this the lease of a campaign of ours whose driver is gone, so that nobody will ever give it back?"""
+    if not held.campaign or not SAFE_NAME.fullmatch(held.campaign):
+        return False
+    try:
+        record = load(collected, held.campaign)
+    except ConfigError:
+        return False
+    return record is not None and record.token == held.token and not is_driven(collected, held.campaign)
+
+
+def is_driven(collected: Path, campaign: str) -> bool:
+    """Does a process of this workstation drive this campaign now?"""
+    try:
+        handle = os.open(collected / campaign / _LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def driving(collected: Path, campaign: str) -> Iterator[None]:
+    """Drive a campaign, alone. Raises BeingDriven."""
+    folder = collected / campaign
+    with evidence.disk_errors(collected, "", "begin the campaign"):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        _lock(handle, campaign)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, campaign: str) -> None:
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)  # who only asks holds it for a moment
+    raise BeingDriven(
+        f"campaign {campaign} is being driven by another process of this workstation", hint="invoke status"
+    )

@@ -1,0 +1,311 @@
+"""One board's list of runs within a campaign: lease, push, run, bring home, one after another.
+
+The list can be taken up again at any point: what has evidence here is done, a run that the board knows is followed
+and not started again. A board that goes away in the middle is tried again as long as that makes sense; what then has
+not been started keeps a row with the reason, and what may still be going is left to ``collect``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fleet import campaign as campaigns
+from fleet import defaults, evidence, job, lease, plan, recovery
+from fleet.boards import libraries_of
+from fleet.config.inventory import BoardEntry
+from fleet.deadline import Deadline
+from fleet.errors import (
+    BoardBusy,
+    BoardError,
+    ConfigError,
+    ConnectionDropped,
+    DeadlinePassed,
+    FleetError,
+    LeaseHeld,
+    Unreachable,
+)
+from fleet.facts import read_facts
+from fleet.listener import Listener, Position
+from fleet.plan import PlannedRun, Request
+from fleet.push import Placed, place
+from fleet.run import RunSpec, utc_now
+from fleet.scripts import Store, prepare
+from fleet.ssh.connection import Board
+from fleet.verdict import Outcome
+
+Connect = Callable[[BoardEntry], Board]
+AWAY = (Unreachable, ConnectionDropped, DeadlinePassed)  # what a recovery may help against
+
+
+class Interrupted(Exception):
+    """Unwinds a board's thread after Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for all boards of a campaign. ``reserved``: tokens of leases that a person took, by board."""
+
+    request: Request
+    campaign: str
+    token: str
+    collected: Path
+    models: Path
+    connect: Connect
+    listener: Listener
+    tool: str
+    reserved: Mapping[str, str]
+    recover: bool
+
+
+@dataclass
+class BoardList:
+    """One board's list while it is worked through."""
+
+    setting: Setting
+    entry: BoardEntry
+    runs: tuple[PlannedRun, ...]
+    stop: threading.Event
+    left: str | None = None  # a run that may still be going when this is over
+    _open: Board | None = None
+    _boot_id: str | None = None
+    _held: bool = False
+    _renewed_s: float = 0.0
+    _steps: recovery.RecoveryLog = field(default_factory=recovery.RecoveryLog)
+
+    @property
+    def token(self) -> str:
+        """What this campaign shows to the board: of the person's own reservation, where there is one."""
+        return self.setting.reserved.get(self.entry.name, self.setting.token)
+
+    def run(self) -> FleetError | None:
+        """Work through it; returns the error that ended it early. Raises nothing but bugs."""
+        error: FleetError | None = None
+        try:
+            error = self._tried()
+        except Interrupted:
+            pass
+        except FleetError as problem:
+            error = problem
+        if self.stop.is_set():
+            error = None
+        elif error is not None:
+            self._give_up(error)
+        if self._held and self.entry.name not in self.setting.reserved:
+            self._release()
+        self.setting.listener.board_ended(self.entry.name, error)
+        return error
+
+    def abandon(self) -> None:
+        """Let go of the connection under the feet of the thread that uses it."""
+        board = self._open
+        if board is not None:
+            board.abandon()
+
+    def _tried(self) -> FleetError | None:
+        """The list, again after each successful recovery."""
+        for last in (False,) * defaults.RECOVERIES + (True,):
+            try:
+                self.setting.listener.board_moved(self.entry.name, "connect")
+                with self.setting.connect(self.entry) as board:
+                    self._open = board
+                    return self._list(board)
+            except AWAY as error:
+                if self.stop.is_set():
+                    raise Interrupted from None
+                if last or not self.setting.recover or not self._recovered(error):
+                    raise
+            finally:
+                self._open = None
+        raise AssertionError("the last try returns or raises")
+
+    def _recovered(self, error: FleetError) -> bool:
+        name = self.entry.name
+        self._steps.tell = lambda step, what: self.setting.listener.board_moved(name, "recover:", f"{step}: {what}")
+        return recovery.recover(
+            self.entry,
+            self.setting.connect,
+            why=error.what,
+            was=self._boot_id,
+            log=self._steps,
+            stop=self.stop,
+            restart=isinstance(error, DeadlinePassed),
+        )
+
+    def _list(self, board: Board) -> FleetError | None:
+        todo = [planned for planned in self.runs if not self._folder(planned).is_dir()]
+        if not todo:
+            return None
+        self.setting.listener.board_moved(self.entry.name, "prepare")
+        store = prepare(board, self.entry.paths.store, Deadline.after(defaults.PREPARE_S))
+        self._hold(board, store)
+        libraries = libraries_of(self.entry)
+        facts = read_facts(board, Deadline.after(defaults.FACTS_S), disks=[store.path], libraries=libraries)
+        self._boot_id = str(facts.get("boot_id") or "") or None
+        simulated = self.entry.virtual is not None or facts.get("simulated") is not None
+        places: dict[str, Placed | FleetError] = {}
+        first_error: FleetError | None = None
+        for planned in todo:
+            if self.stop.is_set():
+                raise Interrupted
+            placed = places.get(planned.artifact.file)
+            if placed is None:
+                placed = places[planned.artifact.file] = self._place(board, store, planned)
+            if isinstance(placed, FleetError):
+                first_error = first_error or placed
+                folder = self._unstarted(planned, simulated, Outcome.FAILED, placed)
+            else:
+                folder = self._one(board, store, planned, self._spec(planned, simulated, placed), placed)
+            self.setting.listener.run_ended(self.entry.name, self._position(planned), folder)
+        return first_error
+
+    def _one(self, board: Board, store: Store, planned: PlannedRun, spec: RunSpec, placed: Placed) -> Path:
+        words = plan.program(self.setting.request, planned, store=store, entry=self.entry, model=placed.path)
+        deadline = Deadline.after(spec.limit_s + defaults.LIMIT_GRACE_S)
+        self.left = spec.run
+        try:
+            self._leased(
+                board,
+                store,
+                lambda: job.submit(board, store, spec, words, deadline, self.stop, lease=self.token),
+            )
+        except (ConnectionDropped, DeadlinePassed):
+            raise  # nobody knows whether it was started
+        except FleetError:
+            self.left = None
+            raise
+        at = self._position(planned)
+        self.setting.listener.run_started(self.entry.name, at)
+        try:
+            folder = job.bring(
+                board,
+                store,
+                spec.campaign,
+                spec.run,
+                self.setting.collected,
+                deadline=deadline,
+                moved=lambda size: self.setting.listener.run_moved(self.entry.name, at, size),
+                away=lambda error: self.setting.listener.board_moved(self.entry.name, "away", error.what),
+                stop=self.stop,
+                add=self._add,
+            )
+        except FleetError:
+            if self.stop.is_set():
+                raise Interrupted from None
+            raise
+        self.left = None
+        return folder
+
+    def _place(self, board: Board, store: Store, planned: PlannedRun) -> Placed | FleetError:
+        """Bring the artifact; what is wrong with one artifact does not end the board, a dropped connection does."""
+        artifact = planned.artifact
+        self.setting.listener.board_moved(self.entry.name, "push", artifact.file)
+
+        def moved(sent: int, total: int) -> None:
+            if self.stop.is_set():
+                raise Interrupted
+            if time.monotonic() - self._renewed_s > defaults.LEASE_RENEW_S:
+                self._hold(board, store)
+            self.setting.listener.push_moved(self.entry.name, artifact.file, sent, total)
+
+        def put() -> Placed:
+            return place(
+                board,
+                store,
+                artifact,
+                self.setting.models / artifact.file,
+                plan.model_folders(self.entry, store),
+                Deadline.after(defaults.PUSH_S),
+                moved,
+                lease=self.token,
+            )
+
+        try:
+            return self._leased(board, store, put)
+        except (ConnectionDropped, LeaseHeld):
+            raise
+        except (BoardError, ConfigError) as error:
+            return error
+
+    def _leased(self, board: Board, store: Store, work: Callable[[], job.T]) -> job.T:
+        """Do what the board only does for the holder of its lease; a lease that ran out meanwhile is taken anew."""
+        try:
+            return work()
+        except LeaseHeld:
+            self._hold(board, store)
+            return work()
+
+    def _hold(self, board: Board, store: Store) -> None:
+        """Take the lease, or renew it. Raises LeaseHeld when somebody else has it."""
+        about: dict[str, Any] = {
+            "owner": lease.owner(),
+            "purpose": "bench",
+            "campaign": self.setting.campaign,
+            "for_s": defaults.LEASE_S,
+            "deadline": Deadline.after(defaults.COMMAND_S),
+        }
+        try:
+            lease.hold(board, store, self.token, **about)
+        except LeaseHeld:
+            now = lease.show(board, store, Deadline.after(defaults.COMMAND_S)).lease
+            if now is None or not campaigns.left_behind(self.setting.collected, now):
+                raise
+            lease.steal(board, store, now.token, self.token, **about)
+        self._held = True
+        self._renewed_s = time.monotonic()
+
+    def _release(self) -> None:
+        """Give the board back; the connection of before may be gone, and a board that is away forgets it by itself."""
+        deadline = Deadline.after(defaults.RELEASE_S)
+        try:
+            with self.setting.connect(self.entry) as board:
+                lease.release(board, prepare(board, self.entry.paths.store, deadline), self.token, deadline)
+        except FleetError:
+            pass
+
+    def _give_up(self, error: FleetError) -> None:
+        """What was not started keeps its row, with the reason."""
+        never_had = isinstance(error, Unreachable | ConnectionDropped | DeadlinePassed | BoardBusy | LeaseHeld)
+        for planned in self.runs:
+            if planned.run != self.left and not self._folder(planned).is_dir():
+                outcome = Outcome.UNREACHABLE if never_had else Outcome.FAILED
+                self._unstarted(planned, self.entry.virtual is not None, outcome, error)
+
+    def _unstarted(self, planned: PlannedRun, simulated: bool, outcome: Outcome, error: FleetError) -> Path:
+        spec = self._spec(planned, simulated)
+        return evidence.write_unstarted(self.setting.collected, spec, outcome, str(error), self._add)
+
+    def _add(self, folder: evidence.RunFolder) -> None:
+        """What was done to bring the board back belongs to the first evidence that comes after it."""
+        if self._steps:
+            folder.put_recovery(self._steps.to_json())
+            self._steps = recovery.RecoveryLog()
+
+    def _folder(self, planned: PlannedRun) -> Path:
+        return evidence.final_folder(self.setting.collected, self.setting.campaign, self.entry.name, planned.run)
+
+    def _position(self, planned: PlannedRun) -> Position:
+        return Position(
+            self.runs.index(planned) + 1,
+            len(self.runs),
+            f"{self.setting.request.model.name} {planned.npu_cores}c",
+            self.setting.campaign,
+            planned.run,
+            planned.warmup,
+        )
+
+    def _spec(self, planned: PlannedRun, simulated: bool, placed: Placed | None = None) -> RunSpec:
+        return plan.spec_of(
+            self.setting.request,
+            planned,
+            campaign=self.setting.campaign,
+            board=self.entry.name,
+            simulated=simulated,
+            created_utc=utc_now(),
+            tool=self.setting.tool,
+            placed=(placed.sha256, placed.size_bytes) if placed else None,
+        )

@@ -1,0 +1,154 @@
+"""A campaign is a list that is fixed before its first run: given again it goes on, and nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fleet import campaign, plan
+from fleet.config.catalogue import Catalogue, load_catalogue
+from fleet.config.inventory import BoardEntry, load_inventory
+from fleet.config.prompts import Prompt, PromptSet
+from fleet.errors import ConfigError
+from fleet.plan import Request
+
+PROJECT = Path(__file__).parents[2]
+BOARDS = ("rk3588-a", "rk3588-b")
+
+
+@dataclass
+class Begun:
+    """A campaign with its plan on disk."""
+
+    collected: Path
+    request: Request
+    record: campaign.Record
+    boards: tuple[BoardEntry, ...]
+    catalogue: Catalogue
+
+    def evidence(self, board: str, *runs: str) -> None:
+        for run in runs:
+            (self.collected / self.record.campaign / board / run).mkdir(parents=True)
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Begun:
+    inventory = tmp_path / "inventory.yaml"
+    inventory.write_text(json.dumps({"boards": {name: {"virtual": True} for name in BOARDS}}))
+    boards = load_inventory(inventory).boards
+    catalogue = load_catalogue(PROJECT / "models.yaml")
+    prompts = PromptSet("two", "ab" * 32, (Prompt("hen", "头14个"), Prompt("row", 'What\'s "$HOME"?')))
+    request = Request(boards, catalogue.models[0], (1, 3), 2, prompts, 128, 4096, 600)
+    collected = tmp_path / "collected"
+    record = campaign.write(collected, "night", request, plan.check(request), tool="rkfleet 0", token="3f2a")
+    return Begun(collected, request, record, boards, catalogue)
+
+
+def test_what_was_asked_for_comes_back_whole_from_disk(begun: Begun) -> None:
+    record = campaign.begun(begun.collected, "night")
+    assert record == begun.record
+    assert campaign.request_of(record, begun.boards, begun.catalogue) == begun.request
+
+
+def test_the_same_request_given_again_goes_on_and_another_one_is_refused(begun: Begun) -> None:
+    campaign.same(begun.record, begun.request)
+    with pytest.raises(ConfigError, match=r"begun with cores \[1, 3\], and is now asked for \[1\]") as refused:
+        campaign.same(begun.record, replace(begun.request, cores=(1,)))
+    assert refused.value.hint.startswith("invoke bench --campaign night")
+    other = replace(begun.request.prompts, sha256="cd" * 32)
+    with pytest.raises(ConfigError, match="prompts"):
+        campaign.same(begun.record, replace(begun.request, prompts=other))
+
+
+def test_what_is_missing_is_what_has_no_evidence_here(begun: Begun) -> None:
+    first, *rest = begun.record.runs["rk3588-a"]
+    begun.evidence("rk3588-a", first)
+    begun.evidence("rk3588-b", *begun.record.runs["rk3588-b"])
+    assert begun.record.missing(begun.collected) == {"rk3588-a": tuple(rest)}
+
+
+def test_only_what_failed_is_repeated_and_each_of_its_cells_warms_up_again(begun: Begun) -> None:
+    runs = begun.record.runs["rk3588-a"]
+    outcomes = {("rk3588-a", run): "ok" for run in runs}
+    outcomes |= {("rk3588-b", run): "skipped" for run in runs}
+    failed = next(run for run in runs if "3core-row-r2" in run)
+    outcomes["rk3588-a", failed] = "rebooted"
+    again = campaign.failed_only(begun.record, begun.request, outcomes)
+    assert [entry.name for entry in again.boards] == ["rk3588-a"]
+    planned = plan.check(again)["rk3588-a"]
+    assert [one.run for one in planned] == [next(run for run in runs if "3core-row-warmup" in run), failed]
+
+
+def test_a_run_that_left_no_evidence_has_failed(begun: Begun) -> None:
+    runs = begun.record.runs["rk3588-a"]
+    outcomes = {(board, run): "ok" for board in BOARDS for run in runs if run != runs[-1]}
+    again = campaign.failed_only(begun.record, begun.request, outcomes)
+    assert {runs[-1]} == again.only["rk3588-a"] == again.only["rk3588-b"]  # type: ignore[index]
+
+
+def test_nothing_that_failed_is_said_and_begins_nothing(begun: Begun) -> None:
+    outcomes = {(board, run): "ok" for board in BOARDS for run in begun.record.runs[board]}
+    with pytest.raises(ConfigError, match="nothing failed in campaign night"):
+        campaign.failed_only(begun.record, begun.request, outcomes)
+
+
+def test_a_board_that_left_the_inventory_is_named(begun: Begun) -> None:
+    with pytest.raises(ConfigError, match="rk3588-b"):
+        campaign.request_of(begun.record, begun.boards[:1], begun.catalogue)
+
+
+@pytest.mark.parametrize("name", ["", "..", "../night", ".lock", "a/b", "x" * 122])
+def test_what_is_no_name_for_a_folder_is_refused(begun: Begun, name: str) -> None:
+    with pytest.raises(ConfigError, match="no name for a campaign"):
+        campaign.load(begun.collected, name)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"runs": 1}', '{"created_utc":"","tool":"","token":"","asked":{},"runs":[]}']
+)
+def test_a_record_that_is_no_record_is_a_message(begun: Begun, text: str) -> None:
+    (begun.collected / "night" / campaign.FILE).write_text(text)
+    with pytest.raises(ConfigError, match="can not be read"):
+        campaign.load(begun.collected, "night")
+    assert list(campaign.unfinished(begun.collected)) == []
+
+
+def test_one_process_drives_a_campaign_and_its_lock_ends_with_it(begun: Begun) -> None:
+    code = (
+        "import sys; from pathlib import Path; from fleet import campaign\n"
+        "with campaign.driving(Path(sys.argv[1]), 'night'):\n"
+        "    print('driving', flush=True); sys.stdin.read()\n"
+    )
+    argv = [sys.executable, "-c", code, str(begun.collected)]
+    with subprocess.Popen(argv, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "driving\n"
+        assert campaign.is_driven(begun.collected, "night")
+        assert list(campaign.unfinished(begun.collected)) == []
+        with pytest.raises(campaign.BeingDriven), campaign.driving(begun.collected, "night"):
+            pass
+        other.kill()
+        other.wait()
+    assert not campaign.is_driven(begun.collected, "night")
+    assert [record.campaign for record in campaign.unfinished(begun.collected)] == ["night"]
+    with campaign.driving(begun.collected, "night"):
+        pass
+
+
+def held(**fields: Any) -> Any:
+    return SimpleNamespace(**({"campaign": "night", "token": "3f2a"} | fields))
+
+
+def test_a_lease_is_left_behind_when_it_is_ours_and_nobody_drives_its_campaign(begun: Begun) -> None:
+    assert campaign.left_behind(begun.collected, held())
+    with campaign.driving(begun.collected, "night"):
+        assert not campaign.left_behind(begun.collected, held())
+    for other in (held(token="beef"), held(campaign=None), held(campaign="../night"), held(campaign="tuesday")):
+        assert not campaign.left_behind(begun.collected, other)
