@@ -24,7 +24,7 @@ class Outcome(enum.StrEnum):
     REBOOTED = "rebooted"  # the board started anew while it ran
     LOST = "lost"  # it is gone without a word, and the board did not reboot
     CANCELLED = "cancelled"  # a person stopped it
-    UNREACHABLE = "unreachable"  # the board did not answer, so it was never started
+    UNREACHABLE = "unreachable"  # the board did not answer, or was somebody else's, so it was never started
     SKIPPED = "skipped"  # not tried, for a reason that was computed
 
 

@@ -97,7 +97,7 @@ def nightly(
     recover: bool = False,
     format: str = "table",
 ) -> None:
-    """Measure a suite on boards unattended, and say what became of every run.
+    """Measure a suite unattended, and say what became of every run.
 
     invoke nightly
     invoke nightly --board '@lab1' --recover
