@@ -89,7 +89,10 @@ class Board:
                 await self._go_dark(self.boot, reason)
             self.server.wire.close()
             if self.disk is not None:
-                self.disk.close()
+                try:
+                    self.disk.close()
+                except CanNotIsolate as error:  # too late to tell anybody but the log
+                    sys.stderr.write(f"what was written to the home is lost: {error}\n")
         return 0
 
     # --- power --------------------------------------------------------------------------------------------------

@@ -58,6 +58,13 @@ class Fault(enum.StrEnum):
     HANG = "hang"  # the demo never ends
     DROP_CONNECTION = "drop_connection"  # the connection is cut in mid-run
     DISK_FULL = "disk_full"  # no space left on the board
+    # these strike in the middle of an answer, and only as many demos as `fault_times` says
+    REBOOT = "reboot"  # an orderly one
+    POWER_LOSS = "power_loss"  # all at once, and nobody says good-bye
+    FREEZE = "freeze"  # it stops answering for a while and closes nothing
+    CUT = "cut"  # every connection is reset some bytes later
+    SLOW = "slow"  # the network crawls from then on
+    CORRUPT = "corrupt"  # one byte of what it sends is not what it was
 
 
 # the runtimes whose layout a virtual board can print
@@ -101,6 +108,11 @@ class Virtual(Frozen):
     runtime: Runtime = Field(default="1.2.3", description=f"one of {', '.join(get_args(Runtime))}, in quotes")
     driver: Version = "0.9.8"
     seed: int = Field(default=0, strict=True, ge=0, lt=2**31, description="a whole number from 0")
+    fault_times: int = Field(default=1, strict=True, ge=0, lt=2**31, description="a whole number from 0")
+    away_s: float | None = Field(
+        default=1.5, strict=True, ge=0, le=86_400, description="a number of seconds up to a day, or null"
+    )
+    disk_mib: int | None = Field(default=None, strict=True, ge=1, le=4096, description="a whole number from 1 to 4096")
 
 
 class Paths(Frozen):

@@ -24,6 +24,7 @@ from fleet.config.inventory import (
     select,
 )
 from fleet.errors import ConfigError, ExitCode
+from virtual.config import FAULTS, parse_config
 from virtual.layouts import LAYOUTS
 
 SHIPPED = Path(__file__).parents[2] / "inventory.yaml"
@@ -155,6 +156,20 @@ def test_a_key_file_is_seen_from_the_inventory_or_the_home_folder(
     text = "boards: {a: {address: h1, key: keys/lab}, b: {address: h2, key: ~/.ssh/lab}, c: {address: h3, key: /k}}"
     keys = [entry.key for entry in load(tmp_path, text).boards]
     assert keys == [tmp_path / "keys/lab", Path("/home/tester/.ssh/lab"), Path("/k")]
+
+
+def test_the_inventory_knows_just_the_faults_that_a_virtual_board_can_have() -> None:
+    assert {fault.value for fault in Fault} == FAULTS
+
+
+def test_a_virtual_board_may_have_switched_power_and_say_how_it_comes_back(tmp_path: Path) -> None:
+    power = "power: {off: [virtual, 'off'], on: [virtual, 'on']}"
+    wish = "{faults: [power_loss], fault_times: 2, away_s: null, disk_mib: 64}"
+    entry = load(tmp_path, board(f"{{virtual: {wish}, {power}}}")).board("a")
+    assert entry.power is not None and entry.power.off == ("virtual", "off")
+    assert entry.virtual is not None
+    assert (entry.virtual.fault_times, entry.virtual.away_s, entry.virtual.disk_mib) == (2, None, 64)
+    assert parse_config(entry.virtual.model_dump_json()).faults == ("power_loss",)
 
 
 def test_power_has_keys_that_older_yaml_would_take_for_true_and_false(tmp_path: Path) -> None:
