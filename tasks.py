@@ -1,6 +1,7 @@
 """The command line: ``invoke --list`` is its table of contents, and so is this page; the verbs are in ``verbs/``."""
 
 from verbs.boards import add, boards, trust
+from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo, nightly
 from verbs.results import collect, import_, parse
 from verbs.runs import attach, cancel, status
@@ -16,6 +17,9 @@ __all__ = [
     "import_",
     "nightly",
     "parse",
+    "release",
+    "reserve",
     "status",
     "trust",
+    "who",
 ]

@@ -38,10 +38,11 @@ LIST_BYTES = 16 * 2**20  # the list of runs: 30,000 of them
 LOG_LIMIT_BYTES = 300 * 2**20  # of one log; the board's own limit is 256 MiB
 COLLECT_FREE_BYTES = 64 * 2**20  # free space without which no campaign begins; a run's evidence is some 100 KiB
 
-# Leases (fleet/one_board.py)
+# Leases (fleet/one_board.py, fleet/reservations.py)
 LEASE_S = 900.0  # taken and renewed for so long; what a killed workstation leaves behind is free after it
 RELEASE_S = 10.0  # for giving a board back; one that is away forgets its lease by itself
 LEASE_RENEW_S = 120.0  # between two renewals while a file is on its way
+RESERVE_LONGEST_S = 7 * 86400  # for a person; the board's own limit is the same
 
 # Recovery of a board that does not come back (fleet/recovery.py, fleet/power.py)
 RECOVER_WAIT_S = 120.0  # a start with a check of the SD card takes 40 to 60

@@ -20,7 +20,8 @@ VERBS = {verb.name: verb for verb in vars(tasks).values() if isinstance(verb, in
 def test_every_option_is_explained_and_every_parameter_has_a_default(name):
     verb = VERBS[name]
     options = [option for option in verb.argspec(verb.body).parameters if option != "_c"]
-    assert {option.replace("_", "-") for option in options} == set(verb.help)
+    typed = {option.strip("_").replace("_", "-") for option in options}  # `for_`, because Python has that word
+    assert typed == set(verb.help)
     assert all(verb.argspec(verb.body).parameters[option].default is not inspect.Parameter.empty for option in options)
     assert not [
         argument for argument in verb.get_arguments() if len(argument.names) > 1 and len(argument.names[1]) == 1
