@@ -24,6 +24,7 @@ from analysis.errors import CannotRead
 
 JSON_LIMIT_BYTES = 2**20  # facts of a board are 10 KiB
 LOG_LIMIT_BYTES = 64 * 2**20  # a 1000-token answer is 5 KiB; of a longer log the two ends are read
+REBOOT_LIMIT_BYTES = 2**20  # a board sends 256 KiB at most
 TEXT_LIMIT = 4096  # characters of one field
 INT_LIMIT = 2**63  # a number beyond it is no count of anything
 

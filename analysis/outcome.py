@@ -10,6 +10,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from analysis.reboot import Why
+
 SIGKILL, SIGTERM = 9, 15
 TIMEOUT_EXIT = 124  # of coreutils' timeout; busybox 1.35 gives the signal's
 ENOMEM = 12  # errno of a failed NPU allocation: no RAM. 14 is a matter of the driver, 24 a limit on files
@@ -96,14 +98,19 @@ def judge(
     start_boot_id: str | None = None,
     told: Judgement | None = None,
     by_hand: bool = False,
+    rebooted: Why | None = None,
 ) -> Judgement:
     """The outcome of one run. ``told`` is what the workstation recorded of a run without an end.
 
-    ``by_hand``: a person brought the log, so there was never anybody to record an end.
+    ``by_hand``: a person brought the log, so there was never anybody to record an end. ``rebooted`` is what the
+    board's own logs show of a boot that ended under the run.
     """
     if end is None:
         if by_hand:
             return told or _by_logs(logs)
+        if told is not None and told.outcome is Outcome.REBOOTED and rebooted is not None:
+            advice = rebooted.advice or told.advice or ADVICE[Outcome.REBOOTED]
+            return Judgement(Outcome.REBOOTED, f"{told.reason}; {rebooted.sentence}", advice)
         return told or _why(Outcome.LOST, "there is no end.json: the run never said how it ended")
     if start_boot_id and end.boot_id and start_boot_id != end.boot_id:
         return _why(Outcome.REBOOTED, "start.json and end.json are of two boots of the board")

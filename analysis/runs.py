@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.evidence import LOGS, Record, RunFiles, Unreadable, find_runs
+from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
 from analysis.outcome import End, Judgement, Logs, Outcome, judge
 from analysis.parse import ParsedRun, Planned, parse_run
+from analysis.reboot import Why, explain
 from analysis.stated import checks_of_stated, contradicted, stated_end, stated_text
 from analysis.text import plain
 
@@ -150,6 +151,7 @@ def read_run(files: RunFiles) -> Run:
         start_boot_id=start.text("boot_id"),
         told=_told(records["outcome"]),
         by_hand=by_hand,
+        rebooted=_rebooted(files, start),
     )
     if by_hand:
         judgement = contradicted(judgement, checks_of_stated(spec, parsed))
@@ -251,6 +253,11 @@ def _told(record: Record | Unreadable | None) -> Judgement | None:
     if word not in set(Outcome) or word == Outcome.OK:  # ok needs a board's end.json
         return Judgement(Outcome.FAILED, f"outcome.json says {word!r:.80}, which is no outcome of such a run")
     return Judgement(Outcome(word), reason or "outcome.json gives no reason", told.text("advice"))
+
+
+def _rebooted(files: RunFiles, start: Record) -> Why | None:
+    log = files.read("reboot.log", REBOOT_LIMIT_BYTES)
+    return None if log is None else explain(log, epoch_s=start.number("epoch_s"), uptime_s=start.number("uptime_s"))
 
 
 def _origin(spec: Record, records: list[Record]) -> str:

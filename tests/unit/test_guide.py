@@ -16,6 +16,7 @@ from analysis.metrics import METRICS
 from analysis.outcome import Outcome
 from analysis.parse import FAILURE_CLASSES, integrity, parse_log, parse_run, run
 from analysis.parse.finding import _WARNINGS
+from analysis.reboot import SIGNS
 from analysis.runs import MANUAL, MEASURED, SIMULATED, UNKNOWN
 from fleet.evidence import FILES, OURS
 
@@ -94,6 +95,7 @@ OF_A_RUN = keys(good_run().as_dict()) - OF_A_LOG
     ("described", "there"),
     [
         pytest.param(rows(own("Metrics")), {metric.name for metric in METRICS}, id="metrics"),
+        pytest.param(rows(own("Why a board started anew")), {sign.name for sign in SIGNS}, id="signs of a reboot"),
         pytest.param(rows(own("Outcomes")), {str(outcome) for outcome in Outcome}, id="outcomes"),
         pytest.param(rows(own("Failure classes")), set(FAILURE_CLASSES), id="failure classes"),
         pytest.param(rows(own("Warnings")), {name for name, _ in _WARNINGS}, id="warnings"),
