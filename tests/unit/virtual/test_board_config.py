@@ -24,6 +24,12 @@ from virtual.layouts import LAYOUTS
         ('{"runtime": ["1.2.3"]}', "runtime"),
         ('{"driver": "v0.9.8"}', "driver"),
         ('{"idle_exit_s": -1}', "idle_exit_s"),
+        ('{"fault_times": -1}', "fault_times"),
+        ('{"fault_times": true}', "fault_times"),
+        ('{"away_s": -0.1}', "away_s"),
+        ('{"away_s": "soon"}', "away_s"),
+        ('{"disk_mib": 0}', "disk_mib"),
+        ('{"disk_mib": 1.5}', "disk_mib"),
     ],
 )
 def test_a_wish_that_no_board_can_have_is_refused_by_name(text: str, named: str) -> None:
