@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 
 from fleet import campaign as campaigns
-from fleet import evidence, lease, plan, virtual_boards
+from fleet import evidence, lease, plan, reservations, virtual_boards
 from fleet.campaign import Record
 from fleet.errors import ConfigError, ExitCode, FleetError, worst
 from fleet.listener import Listener
@@ -85,7 +85,7 @@ def start(session: Session, order: Order, listener: Listener, *, recover: bool =
             connect=session.connect,
             listener=listener,
             tool=session.version,
-            reserved={},
+            reserved=reservations.tokens(session.home),
             recover=recover,
         )
         lists = [BoardList(setting, entry, plans[entry.name], stop) for entry in request.boards]

@@ -33,9 +33,13 @@ LIMIT_GRACE_S = 120.0  # after a run's own limit: the kill, the facts after it, 
 PULL_S = 300.0  # the evidence of one ended run
 PULL_TRIES = 3  # a byte that went wrong on the way does not go wrong again, a broken file on the board does
 AWAY_S = 300.0  # a board that says nothing for so long is given up; a reboot with a check of an SD card takes 60
+DROPS = 8  # of the connection in a row, without anything done between them, until a board is given up: some 4 minutes
+DROP_PAUSE_S = 1.0  # after the first of them, twice as long after each other one, up to a minute
 RECOVERIES = 2  # of one board in one campaign; a board that needs more is broken
+PRUNE_S = 60.0  # sha256 of one run's evidence, 512 MiB at most, on an A55 core
 LIST_BYTES = 16 * 2**20  # the list of runs: 30,000 of them
 LOG_LIMIT_BYTES = 300 * 2**20  # of one log; the board's own limit is 256 MiB
+SCRIPTS_FREE_BYTES = 4 * 2**20  # on a board, before the scripts are unpacked: 100 KiB, and inodes
 COLLECT_FREE_BYTES = 64 * 2**20  # free space without which no campaign begins; a run's evidence is some 100 KiB
 
 # Leases (fleet/one_board.py, fleet/reservations.py)

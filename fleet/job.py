@@ -31,6 +31,7 @@ from fleet.frames import FrameError, read_frames
 from fleet.lease import refused
 from fleet.run import RunSpec
 from fleet.scripts import Store
+from fleet.space import no_space
 from fleet.ssh.connection import Board
 from fleet.text import tail
 from fleet.verdict import Outcome, Phase, RunState, state_from_json
@@ -55,7 +56,7 @@ def submit(
 
     A connection that drops in the middle is tried again, which is safe for the same reason. ``lease`` is our token;
     a run that starts makes that lease last until after its limit.
-    Raises LeaseHeld (somebody else's, or our token is void), BoardBusy, BoardError (no space, no rights), and
+    Raises LeaseHeld (somebody else's, or our token is void), BoardBusy, NoSpace, BoardError (no rights), and
     Unreachable when it was certainly not started; ConnectionDropped or DeadlinePassed when nobody knows: it may be
     going on there.
     """
@@ -100,12 +101,15 @@ def submit(
         if done.exit_code != 0 or not isinstance(answer.get("started"), bool):
             said = tail(done.stderr)
             what = said or f"job.sh ended with {done.exit_code} and said nothing"
+            full = no_space(said, board=board.name, doing=doing)
+            if full is not None:
+                raise full
             hint = f"free some space on {board.name}" if done.exit_code == CANTCREAT else ""
             raise BoardError(what, board=board.name, doing=doing, hint=hint)
         return bool(answer["started"])
 
     try:
-        return _again(start, deadline, stop)
+        return _again(start, deadline.cap(defaults.AWAY_S), stop)
     except Unreachable as error:
         if not asked:
             raise

@@ -20,12 +20,14 @@ from fleet.boards import libraries_of
 from fleet.config.inventory import BoardEntry
 from fleet.deadline import Deadline
 from fleet.errors import (
+    AuthenticationFailed,
     BoardBusy,
     BoardError,
     ConfigError,
     ConnectionDropped,
     DeadlinePassed,
     FleetError,
+    HostKeyProblem,
     LeaseHeld,
     Unreachable,
 )
@@ -63,6 +65,37 @@ class Setting:
 
 
 @dataclass
+class Patience:
+    """How often a board's list is taken up again: only after it was met at all, and as long as it moves on.
+
+    ``drops`` counts the hiccups since something last came to its end.
+    """
+
+    known: bool = False
+    drops: int = 0
+    spent: bool = False
+
+    def met(self) -> None:
+        """The board answered; from now on it is worth waiting for."""
+        self.known = True
+
+    def moved(self) -> None:
+        """Something came to its end."""
+        self.drops = 0
+
+    def over(self) -> None:
+        """The next error is not to be waited for: somebody did."""
+        self.spent = True
+
+    def pause_s(self, error: FleetError) -> float | None:
+        """How long to pause before the list is taken up again; None when it should not be."""
+        if not self.known or self.spent or isinstance(error, AuthenticationFailed | HostKeyProblem):
+            return None
+        self.drops += 1
+        return None if self.drops > defaults.DROPS else min(defaults.DROP_PAUSE_S * 2 ** (self.drops - 1), 60.0)
+
+
+@dataclass
 class BoardList:
     """One board's list while it is worked through."""
 
@@ -73,14 +106,10 @@ class BoardList:
     left: str | None = None  # a run that may still be going when this is over
     _open: Board | None = None
     _boot_id: str | None = None
-    _held: bool = False
+    _token: str = ""  # what this list shows to the board
+    _own: bool = False  # is the lease this campaign's own, to be given back; a person's reservation is not
     _renewed_s: float = 0.0
     _steps: recovery.RecoveryLog = field(default_factory=recovery.RecoveryLog)
-
-    @property
-    def token(self) -> str:
-        """What this campaign shows to the board: of the person's own reservation, where there is one."""
-        return self.setting.reserved.get(self.entry.name, self.setting.token)
 
     def run(self) -> FleetError | None:
         """Work through it; returns the error that ended it early. Raises nothing but bugs."""
@@ -95,7 +124,7 @@ class BoardList:
             error = None
         elif error is not None:
             self._give_up(error)
-        if self._held and self.entry.name not in self.setting.reserved:
+        if self._own:
             self._release()
         self.setting.listener.board_ended(self.entry.name, error)
         return error
@@ -107,21 +136,29 @@ class BoardList:
             board.abandon()
 
     def _tried(self) -> FleetError | None:
-        """The list, again after each successful recovery."""
-        for last in (False,) * defaults.RECOVERIES + (True,):
+        """The list, taken up again after every hiccup, and with ``recover`` after every successful recovery."""
+        patience = Patience()
+        recoveries = 0
+        while True:
             try:
                 self.setting.listener.board_moved(self.entry.name, "connect")
                 with self.setting.connect(self.entry) as board:
                     self._open = board
-                    return self._list(board)
+                    return self._list(board, patience)
             except AWAY as error:
                 if self.stop.is_set():
                     raise Interrupted from None
-                if last or not self.setting.recover or not self._recovered(error):
+                pause_s = patience.pause_s(error)
+                if pause_s is not None:
+                    self.setting.listener.board_moved(self.entry.name, "away", error.what)
+                    self.stop.wait(pause_s)
+                elif self.setting.recover and recoveries < defaults.RECOVERIES and self._recovered(error):
+                    recoveries += 1
+                    patience = Patience(known=True)
+                else:
                     raise
             finally:
                 self._open = None
-        raise AssertionError("the last try returns or raises")
 
     def _recovered(self, error: FleetError) -> bool:
         name = self.entry.name
@@ -136,7 +173,7 @@ class BoardList:
             restart=isinstance(error, DeadlinePassed),
         )
 
-    def _list(self, board: Board) -> FleetError | None:
+    def _list(self, board: Board, patience: Patience) -> FleetError | None:
         todo = [planned for planned in self.runs if not self._folder(planned).is_dir()]
         if not todo:
             return None
@@ -145,6 +182,7 @@ class BoardList:
         self._hold(board, store)
         libraries = libraries_of(self.entry)
         facts = read_facts(board, Deadline.after(defaults.FACTS_S), disks=[store.path], libraries=libraries)
+        patience.met()
         self._boot_id = str(facts.get("boot_id") or "") or None
         simulated = self.entry.virtual is not None or facts.get("simulated") is not None
         places: dict[str, Placed | FleetError] = {}
@@ -159,11 +197,14 @@ class BoardList:
                 first_error = first_error or placed
                 folder = self._unstarted(planned, simulated, Outcome.FAILED, placed)
             else:
-                folder = self._one(board, store, planned, self._spec(planned, simulated, placed), placed)
+                folder = self._one(board, store, planned, self._spec(planned, simulated, placed), placed, patience)
+            patience.moved()
             self.setting.listener.run_ended(self.entry.name, self._position(planned), folder)
         return first_error
 
-    def _one(self, board: Board, store: Store, planned: PlannedRun, spec: RunSpec, placed: Placed) -> Path:
+    def _one(
+        self, board: Board, store: Store, planned: PlannedRun, spec: RunSpec, placed: Placed, patience: Patience
+    ) -> Path:
         words = plan.program(self.setting.request, planned, store=store, entry=self.entry, model=placed.path)
         deadline = Deadline.after(spec.limit_s + defaults.LIMIT_GRACE_S)
         self.left = spec.run
@@ -171,10 +212,11 @@ class BoardList:
             self._leased(
                 board,
                 store,
-                lambda: job.submit(board, store, spec, words, deadline, self.stop, lease=self.token),
+                lambda: job.submit(board, store, spec, words, deadline, self.stop, lease=self._token),
             )
         except (ConnectionDropped, DeadlinePassed):
-            raise  # nobody knows whether it was started
+            patience.over()  # it was tried again and again, and nobody knows whether it was started
+            raise
         except FleetError:
             self.left = None
             raise
@@ -196,6 +238,7 @@ class BoardList:
         except FleetError:
             if self.stop.is_set():
                 raise Interrupted from None
+            patience.over()  # it was waited for as long as makes sense
             raise
         self.left = None
         return folder
@@ -221,7 +264,7 @@ class BoardList:
                 plan.model_folders(self.entry, store),
                 Deadline.after(defaults.PUSH_S),
                 moved,
-                lease=self.token,
+                lease=self._token,
             )
 
         try:
@@ -241,29 +284,37 @@ class BoardList:
 
     def _hold(self, board: Board, store: Store) -> None:
         """Take the lease, or renew it. Raises LeaseHeld when somebody else has it."""
+        deadline = Deadline.after(defaults.COMMAND_S)
         about: dict[str, Any] = {
             "owner": lease.owner(),
             "purpose": "bench",
             "campaign": self.setting.campaign,
             "for_s": defaults.LEASE_S,
-            "deadline": Deadline.after(defaults.COMMAND_S),
+            "deadline": deadline,
         }
+        reserved = self.setting.reserved.get(self.entry.name)
+        if reserved is not None:
+            now = lease.show(board, store, deadline).lease
+            if now is not None and now.token == reserved:
+                # Only made longer: it stays the person's, and says so.
+                lease.hold(board, store, reserved, **about | {"owner": "", "purpose": "", "campaign": None})
+                self._token, self._renewed_s = reserved, time.monotonic()
+                return
         try:
-            lease.hold(board, store, self.token, **about)
+            lease.hold(board, store, self.setting.token, **about)
         except LeaseHeld:
-            now = lease.show(board, store, Deadline.after(defaults.COMMAND_S)).lease
+            now = lease.show(board, store, deadline).lease
             if now is None or not campaigns.left_behind(self.setting.collected, now):
                 raise
-            lease.steal(board, store, now.token, self.token, **about)
-        self._held = True
-        self._renewed_s = time.monotonic()
+            lease.steal(board, store, now.token, self.setting.token, **about)
+        self._token, self._own, self._renewed_s = self.setting.token, True, time.monotonic()
 
     def _release(self) -> None:
         """Give the board back; the connection of before may be gone, and a board that is away forgets it by itself."""
         deadline = Deadline.after(defaults.RELEASE_S)
         try:
             with self.setting.connect(self.entry) as board:
-                lease.release(board, prepare(board, self.entry.paths.store, deadline), self.token, deadline)
+                lease.release(board, prepare(board, self.entry.paths.store, deadline), self.setting.token, deadline)
         except FleetError:
             pass
 

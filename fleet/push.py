@@ -28,6 +28,11 @@ from fleet.text import tail
 
 BLOCK_BYTES = 2**20
 RESERVED = 75  # EX_TEMPFAIL: the board is somebody else's
+DAMAGED = 65  # EX_DATAERR: what arrived has another length or sha256
+
+
+class _Damaged(BoardError):
+    """What arrived is not what was sent; the board has thrown it away."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,13 @@ def place(
         )
     target = f"{store.models}/{artifact.file}"
     if there is None or there.path != target or there.sha256 != sha256:
-        _send(board, store, local, target, sha256, size_bytes, deadline, moved, doing, lease)
+        for left in reversed(range(defaults.PULL_TRIES)):
+            try:
+                _send(board, store, local, target, sha256, size_bytes, deadline, moved, doing, lease)
+                break
+            except _Damaged:
+                if not left:
+                    raise
     return Placed(target, sha256, size_bytes, size_bytes)
 
 
@@ -177,6 +188,8 @@ def _refusal(board: Board, exit_code: int, message: str, size_bytes: int, target
             doing=doing,
             hint=f"free some space on {board.name}, or set boards.{board.name}.paths.store to a larger disk",
         )
+    if exit_code == DAMAGED:
+        return _Damaged(message, board=board.name, doing=doing, hint="the same command again")
     if exit_code == 255:
         return ConnectionDropped(message or "ssh gave up", board=board.name, doing=doing, hint="the same command again")
     return BoardError(message or f"ended with {exit_code}", board=board.name, doing=doing)
