@@ -17,19 +17,39 @@ from pathlib import Path
 from fleet import defaults
 from fleet.deadline import Deadline
 from fleet.errors import BoardError
+from fleet.space import no_space
 from fleet.ssh.connection import Board
 from fleet.text import tail
 
 SOURCE = Path(__file__).parent.parent / "board_scripts"
 
-# The home folder and the store as absolute paths, then whether this version of the scripts is there.
-_LOOK = (
-    'cd && pwd && mkdir -p -- "$1/scripts" "$1/runs" "$1/models" && cd -- "$1" && pwd && [ -e "scripts/$2/job.sh" ]'
-    " && echo there"
-)
+# The home folder and the store as absolute paths, then whether this version of the scripts is there, else whether there
+# is room for it; what a killed unpacking left behind a day ago goes.
+_LOOK = r"""
+room() {
+    kib=$(df -Pk -- "$1" 2>/dev/null | awk 'NR == 2 { printf "%.0f", $4 }')
+    [ "${kib:-$2}" -lt "$2" ] || return 0
+    echo "no space: the store needs $(($2 * 1024)) bytes, $1 has $((kib * 1024)) bytes free" >&2
+    exit 73
+}
+cd && pwd || exit 1
+mkdir -p -- "$1/scripts" "$1/runs" "$1/models" || {
+    at=$1
+    while [ ! -d "$at" ]; do
+        case $at in ?*/*) at=${at%/*} ;; /*) at=/ ;; *) at=$PWD ;; esac
+    done
+    room "$at" "$3"
+    exit 1
+}
+cd -- "$1" && pwd || exit 1
+if [ -e "scripts/$2/job.sh" ]; then echo there; exit 0; fi
+find scripts -mindepth 1 -maxdepth 1 -name '*.*' -mtime +0 -exec rm -rf '{}' + 2>/dev/null
+room "$PWD" "$3"
+"""
+# On the disk before it has its name: after a power cut a script is whole or not there.
 _UNPACK = (
-    'cd -- "$1/scripts" && mkdir -p -- "$2.$$" && { tar -xf - -C "$2.$$" && mv -T -- "$2.$$" "$2"; } 2>&1 >/dev/null'
-    ' | head -n 1 >&2; rm -rf -- "$2.$$"; [ -e "$2/job.sh" ]'
+    'cd -- "$1/scripts" && mkdir -p -- "$2.$$" && { tar -xf - -C "$2.$$" && { sync -- "$2.$$"/* 2>/dev/null || sync; }'
+    ' && mv -T -- "$2.$$" "$2"; } 2>&1 >/dev/null | head -n 1 >&2; rm -rf -- "$2.$$"; [ -e "$2/job.sh" ]'
 )
 
 
@@ -67,17 +87,20 @@ class Store:
 def prepare(board: Board, store: str, deadline: Deadline) -> Store:
     """Make the store and bring the scripts; ``store`` is the inventory's ``paths.store``, relative to the home folder.
 
-    Raises BoardError when the store can not be made there.
+    Raises NoSpace, and BoardError when the store can not be made there.
     """
     version, archive = _bundle()
     doing = "prepare the store"
     seen = board.run(
-        ["sh", "-c", _LOOK, "sh", store, version],
+        ["sh", "-c", _LOOK, "sh", store, version, str(defaults.SCRIPTS_FREE_BYTES // 1024)],
         deadline=deadline.cap(defaults.COMMAND_S),
         check=False,
         doing=doing,
     )
     lines = seen.stdout.decode(errors="replace").splitlines()
+    full = no_space(tail(seen.stderr), board=board.name, doing=doing)
+    if full is not None:
+        raise full
     if len(lines) < 2 or not all(line.startswith("/") for line in lines[:2]):
         raise BoardError(
             tail(seen.stderr) or f"no folder {store!r} can be made",
