@@ -39,7 +39,7 @@ RECOVERIES = 2  # of one board in one campaign; a board that needs more is broke
 PRUNE_S = 60.0  # sha256 of one run's evidence, 512 MiB at most, on an A55 core
 LIST_BYTES = 16 * 2**20  # the list of runs: 30,000 of them
 LOG_LIMIT_BYTES = 300 * 2**20  # of one log; the board's own limit is 256 MiB
-SCRIPTS_FREE_BYTES = 4 * 2**20  # on a board, before the scripts are unpacked: 100 KiB, and inodes
+SCRIPTS_FREE_BYTES = 2**20  # on a board, before the scripts are unpacked: 150 KiB; little, for pruning needs them too
 COLLECT_FREE_BYTES = 64 * 2**20  # free space without which no campaign begins; a run's evidence is some 100 KiB
 
 # Leases (fleet/one_board.py, fleet/reservations.py)

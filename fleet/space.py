@@ -23,5 +23,6 @@ def no_space(said: str, *, board: str, doing: str) -> NoSpace | None:
         found[2],
         board=board,
         doing=doing,
-        hint=f"invoke collect --prune --board {board}, or set boards.{board}.paths.store to a larger disk",
+        hint=f"free some space on {board} (invoke collect --prune --board {board} removes what is here), "
+        f"or set boards.{board}.paths.store to a larger disk",
     )
