@@ -18,6 +18,7 @@ BENCHMARKS = {
     "facts": "benchmarks.facts",
     "run_overhead": "benchmarks.run_overhead",
     "list": "benchmarks.list_verbs",
+    "dead_board": "benchmarks.dead_board",
     "push": "benchmarks.push",
     "parse": "benchmarks.parse",
     "virtual": "benchmarks.virtual_boards",

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import select
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -136,7 +137,7 @@ def _send(
         )
         try:
             _pump(file.fileno(), child, size_bytes, deadline, moved)
-            exit_code = child.wait(timeout=max(defaults.COMMAND_S, deadline.left_s))
+            exit_code = child.wait(timeout=deadline.left_s + defaults.GRACE_S)
         except subprocess.TimeoutExpired:
             raise DeadlinePassed(
                 "not done in time", proven_dead=False, board=board.name, doing=doing, hint="push again"
@@ -163,15 +164,18 @@ def _pump(
     deadline: Deadline,
     moved: Callable[[int, int], object],
 ) -> None:
+    """Feed the file to ``child`` until its end or the deadline: a board that takes nothing must not hold us."""
     assert child.stdin is not None
-    sent = 0
+    sink = child.stdin.fileno()
+    os.set_blocking(sink, False)
     try:
-        while block := os.read(source, BLOCK_BYTES):
-            child.stdin.write(block)
-            sent += len(block)
+        while block := memoryview(os.read(source, BLOCK_BYTES)):
+            while block:
+                if not select.select([], [sink], [], deadline.left_s)[1]:
+                    raise subprocess.TimeoutExpired(child.args, 0)
+                block = block[os.write(sink, block) :]
+            sent = os.lseek(source, 0, os.SEEK_CUR)
             moved(sent, size_bytes)
-            if deadline.expired:
-                raise subprocess.TimeoutExpired(child.args, 0)
         child.stdin.close()
     except BrokenPipeError:
         pass  # the other side said no; its exit code and message say why

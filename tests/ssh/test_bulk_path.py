@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from fleet.config.catalogue import Artifact
 from fleet.deadline import Deadline
+from fleet.errors import DeadlinePassed
+from fleet.push import place
+from fleet.scripts import prepare
 from fleet.ssh.connection import Board
 from fleet.ssh.endpoint import Endpoint
 from fleet.ssh.host_keys import HostKeys
@@ -16,6 +21,7 @@ from tests.ssh import sshd
 from tests.ssh.proxy import port_without_power
 from tests.ssh.sshd import Sshd
 
+LATE_S = 5.0
 MIB_50 = 50 * 2**20
 
 
@@ -112,3 +118,18 @@ def test_an_address_can_not_become_an_option(server: Sshd) -> None:
 def test_the_remote_words_stay_words(server: Sshd) -> None:
     argv = Board(server.endpoint(), server.known()).push_argv(["printf", "%s", "1; touch pwned #"])
     assert subprocess.run(argv, capture_output=True, timeout=30).stdout == b"1; touch pwned #"
+
+
+def test_a_push_to_a_board_that_freezes_ends_at_its_deadline(own_server: Sshd, tmp_path: Path, big_file: Path) -> None:
+    artifact = Artifact(file="model.rkllm", npu_core_num=3, dtype="W8A8", max_context=4096, origin="made here")
+    with Board(own_server.endpoint(), own_server.known()) as board:
+        store = prepare(board, str(tmp_path / "store"), Deadline.after(60))
+        began_s = time.monotonic()
+
+        def moved(sent: int, _total: int) -> None:
+            if sent > 2**20 and not own_server.frozen:
+                own_server.freeze()
+
+        with pytest.raises(DeadlinePassed, match="not done in time"):
+            place(board, store, artifact, big_file, [store.models], Deadline.after(3), moved)
+        assert time.monotonic() - began_s < 3 + LATE_S
