@@ -14,7 +14,7 @@
 # Functions that are conditions here are predicates, or report their failure themselves.
 # shellcheck source-path=SCRIPTDIR disable=SC2310
 
-GUARD_S=10                                           # what is done under the guard takes 0.05 s; a start may wait 0.3 s for the board
+GUARD_S=20                                           # what is done under it takes 0.1 s, with a start 0.4 s; thirty may come at once
 GUARD_LOCKED=75                                      # our choice for `flock -E`: its own 1 could mean anything
 LEASE_BYTES=4096                                     # our own are shorter than 1 KiB
 
