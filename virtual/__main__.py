@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from virtual.config import BadConfig, parse_config
+from virtual.config import MOMENTS, BadConfig, parse_config
 from virtual.control import NotOn
 from virtual.control import Refused as Declined
-from virtual.faults import MOMENTS
 from virtual.lifecycle import CanNotStart, Refused, boards, down, power, tell, truth, up
 
 EXIT_FAILED = 1

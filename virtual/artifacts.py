@@ -17,6 +17,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from virtual.whole import write_whole
+
 MAGIC = "RKLLM-STANDIN"
 SIZE_BYTES = 256 * 1024
 TOOLKIT = "1.2.3"
@@ -117,9 +119,7 @@ def write_artifacts(folder: Path, model: str) -> tuple[Artifact, ...]:
         content = artifact_bytes(model, npu_core_num)
         path = folder / artifact_name(model, npu_core_num)
         if not path.is_file() or path.read_bytes() != content:
-            part = path.with_name(f".{path.name}.part")
-            part.write_bytes(content)
-            part.replace(path)
+            write_whole(path, content)
         digest = hashlib.sha256(content).hexdigest()
         written.append(Artifact(path.name, model, npu_core_num, len(content), digest))
     return tuple(written)

@@ -20,7 +20,7 @@ from typing import Any
 
 import asyncssh
 
-from virtual import control
+from virtual import control, listener
 from virtual.boot import Boot
 from virtual.config import BoardConfig, parse_config
 from virtual.disk import locks, runs_on_disk
@@ -29,6 +29,7 @@ from virtual.isolation import CanNotIsolate, Enclosure
 from virtual.small_disk import SmallDisk
 from virtual.ssh import BoardServer
 from virtual.truth import Truth
+from virtual.whole import write_whole
 
 BUSY_TICK_S = 1.0
 IDLE_TICK_S = 5.0
@@ -69,17 +70,17 @@ class Board:
             self.bar("config")
             self.truth.record("fault", fault="unreachable")
         reason = "idle"
-        listener: asyncio.Server | None = None
+        ear: asyncio.Server | None = None
         try:
             await self._switch_on()
-            listener = await control.listen(self.folder, self._asked)
+            ear = await listener.listen(self.folder, self._asked)
             _announce(self)
             os.write(ready, b"ready\n")
             os.close(ready)
             reason = await self._live()
         finally:
-            if listener is not None:
-                listener.close()
+            if ear is not None:
+                ear.close()
                 (self.folder / control.NAME).unlink(missing_ok=True)
             self.faults.close()
             self._never_return()
@@ -257,12 +258,8 @@ def _key(path: Path, comment: str) -> asyncssh.SSHKey:
     if path.exists():
         return asyncssh.read_private_key(path)
     key = asyncssh.generate_private_key("ssh-ed25519", comment=comment)
-    part = path.with_name(f".{path.name}.part")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.write(fd, key.export_private_key())
-    os.close(fd)
-    path.with_name(f"{path.name}.pub").write_bytes(key.export_public_key())
-    part.replace(path)
+    write_whole(path.with_name(f"{path.name}.pub"), key.export_public_key())
+    write_whole(path, key.export_private_key(), mode=0o600)
     return key
 
 
@@ -279,9 +276,7 @@ def _announce(board: Board) -> None:
         "pid": os.getpid(),
         "config": json.loads(board.config.to_json()),
     }
-    part = board.folder / ".board.json.part"
-    part.write_text(json.dumps(facts))
-    part.replace(board.folder / "board.json")
+    write_whole(board.folder / "board.json", json.dumps(facts).encode())
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ from virtual.rootfs import archive_id, factory_archive
 from virtual.sysfs import Pages, clock_folders
 from virtual.truth import Truth
 from virtual.watch import Watch
+from virtual.whole import write_whole
 
 FULL_DISK = "64k"
 TERM_STEP_S = 0.02
@@ -152,7 +153,7 @@ class Boot:
         done = self.enclosure.run(["tar", "-C", "/", "-xf", "-"], archive)
         if done.returncode != 0:
             raise CanNotIsolate(f"unpacking the board's disk failed: {done.stderr.decode(errors='replace')}")
-        mark.write_text(archive_id(archive))
+        write_whole(mark, archive_id(archive).encode())
 
 
 def _continue_children() -> None:

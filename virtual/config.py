@@ -8,7 +8,18 @@ import re
 
 from virtual.layouts import LAYOUTS
 
-STRIKES = frozenset({"reboot", "power_loss", "freeze", "cut", "slow", "corrupt"})  # in the middle of a demo's answer
+MOMENTS = (
+    "reboot",
+    "power_loss",
+    "freeze",
+    "unreachable",
+    "slow",
+    "cut",
+    "drop",
+    "corrupt",
+    "disk_full",
+)  # at any time
+STRIKES = frozenset({"reboot", "power_loss", "freeze", "cut", "slow", "corrupt"})
 FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"}
 MAX_DISK_MIB = 4096  # a limited disk is memory of this machine
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")  # also the board's host name, and Linux allows 64

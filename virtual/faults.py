@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from virtual.boot import Boot
+from virtual.config import MOMENTS
 from virtual.control import Refused
 from virtual.corruption import Corruption, Way
 from virtual.wire import Wire
@@ -29,7 +30,6 @@ UNREACHABLE_S = 3.0
 SLOW_RATE = 20_000.0
 CUT_BYTES = 4096
 LONGEST_S = 86_400.0
-MOMENTS = ("reboot", "power_loss", "freeze", "unreachable", "slow", "cut", "drop", "corrupt", "disk_full")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,10 +122,11 @@ class Faults:
     # --- what gets stuck ----------------------------------------------------------------------------------------
 
     async def _freeze(self, wish: Wish, why: dict[str, Any]) -> dict[str, Any]:
-        boot = self._boot()
         if wish.off:
-            self._thaw(boot)
+            if self._board.boot is not None:
+                self._thaw(self._board.boot)
             return {"off": True}
+        boot = self._boot()
         if boot.frozen:
             raise Refused("it is frozen already")
         for_s = FREEZE_S if wish.for_s is None else wish.for_s

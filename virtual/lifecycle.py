@@ -26,6 +26,7 @@ from virtual import control
 from virtual.config import NAME, BadConfig, BoardConfig, parse_config
 from virtual.disk import runs_on_disk
 from virtual.small_disk import AS_ANYBODY, PRIVATE_NAMESPACE
+from virtual.whole import write_whole
 
 START_S = 20.0
 STOP_S = 8.0
@@ -62,9 +63,7 @@ def up(state: Path, name: str, config: BoardConfig | None) -> dict[str, Any]:
             if seen.facts.get("config") == json.loads(config.to_json()):
                 return _answer(seen.facts, started=False)
             _stop(folder, seen)
-        part = folder / ".config.json.part"
-        part.write_text(config.to_json())
-        part.replace(folder / "config.json")
+        write_whole(folder / "config.json", config.to_json().encode())
         _start(folder, config)
         return _answer(look(folder).facts, started=True)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from virtual.demo import Conversation, Gone, Request
 from virtual.isolation import hand_over
+from virtual.whole import write_whole
 
 if TYPE_CHECKING:
     from virtual.boot import Boot
@@ -292,7 +293,5 @@ def _run_dir(root: Path, pid: int) -> str | None:
 def _next_run(path: Path) -> int:
     """Counts the runs of this board, over restarts too: with the seed it makes a run's luck."""
     number = int(path.read_text()) + 1 if path.exists() else 1
-    part = path.with_name(".runs.part")
-    part.write_text(str(number))
-    part.replace(path)
+    write_whole(path, str(number).encode())
     return number

@@ -238,6 +238,8 @@ class Link:
                 sock.close()
 
     def go_dumb(self) -> None:
+        if self._ours.fileno() < 0:
+            return  # it is
         for pump in self._pumps:
             pump.cancel()
         loop = asyncio.get_running_loop()

@@ -24,10 +24,11 @@ from fleet.ssh.host_keys import HostKey, HostKeys
 from tests.e2e.board_kit import ASK, LIMIT_S, Board, command_lines, switch_on, virtual
 from tests.e2e.home import Home
 from tests.e2e.home import virtual as entry
+from virtual.config import MOMENTS
 from virtual.control import Refused
 from virtual.lifecycle import tell
 
-SOAK = int(os.environ.get("RKFLEET_SOAK", "25"))  # faults; more by hand
+SOAK = int(os.environ.get("RKFLEET_SOAK", "15"))  # faults; more by hand
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 
 
@@ -453,9 +454,7 @@ def test_random_faults_leave_no_process_no_mount_and_no_open_file_behind(state: 
     rest = at_rest(board)
     clients: list[subprocess.Popen[bytes]] = []
     for _ in range(SOAK):
-        name = dice.choice(
-            ["reboot", "power_loss", "freeze", "unreachable", "slow", "cut", "drop", "corrupt", "disk_full"]
-        )
+        name = dice.choice(MOMENTS)
         wish = {
             "away_s": dice.choice([0.0, 0.1, 0.4]),
             "for_s": dice.choice([0.0, 0.1, 0.5]),

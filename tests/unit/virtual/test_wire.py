@@ -126,6 +126,7 @@ def test_a_wire_without_power_is_silent_until_the_reset() -> None:
         await reader.readexactly(1)
         wire.shut()
         wire.go_dumb()
+        wire.go_dumb()  # power is lost again before anybody was told of the first time
         writer.write(b"b")
         answer = asyncio.ensure_future(reader.read(1))
         await turns()
