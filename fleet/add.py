@@ -20,7 +20,7 @@ from fleet.boards import BoardState
 from fleet.config.inventory import Inventory, load_inventory
 from fleet.deadline import Deadline
 from fleet.errors import AuthenticationFailed, ConfigError
-from fleet.evidence import write_file
+from fleet.evidence import disk_errors, write_file
 from fleet.facts import Facts, read_facts
 from fleet.rows import board_row
 from fleet.run import SAFE_NAME
@@ -56,7 +56,8 @@ def add_board(
     offer = look(Endpoint(name, newcomer.address, newcomer.port, newcomer.user), session.keys)
     say(accept(offer, session.keys, fingerprint=fingerprint, ask=ask))
     facts = _facts(session, name, newcomer, can_ask=ask is not None)
-    write_file(session.inventory.file, _entry_text_checked(session.inventory, name, newcomer).encode())
+    with disk_errors(session.inventory.file, name, "add", "the same command again"):
+        write_file(session.inventory.file, _entry_text_checked(session.inventory, name, newcomer).encode())
     entry = load_inventory(session.inventory.file).board(name)
     row = board_row(BoardState(entry, facts, None))
     seen = ", ".join(

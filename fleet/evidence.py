@@ -81,8 +81,8 @@ class RunFolder:
             raise self._broken(f"{log!r} goes on at byte {offset}, here it ends at {self._sizes.get(log)}")
         if offset + len(data) > defaults.LOG_LIMIT_BYTES:
             raise self._broken(f"{log} is larger than {defaults.LOG_LIMIT_BYTES // 2**20} MiB")
-        with self._disk_errors(), (self.part / log).open("ab") as file:
-            file.write(data)
+        with self._disk_errors():
+            _append(self.part / log, data, offset)
         self._digests[log].update(data)
         self._sizes[log] += len(data)
 
@@ -127,7 +127,7 @@ class RunFolder:
             for log in LOGS:
                 (self.part / log).touch()
             (self.part / "manifest.json").write_text(json.dumps({"schema": 1, "files": files}, indent=1) + "\n")
-            for path in self.part.iterdir():
+            for path in (*self.part.iterdir(), self.part):
                 _fsync(path)
             try:
                 self.part.rename(self.final)
@@ -135,7 +135,8 @@ class RunFolder:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
                 shutil.rmtree(self.part)
-            _fsync(self.final.parent)
+            for folder in (self.final.parent, *self.final.parent.parents[:2]):
+                _fsync(folder)  # the board's and the campaign's own names may be new, too
         self._close()
         self._sweep()
         return self.final
@@ -201,11 +202,13 @@ def check_space(collected: Path, need_bytes: int = defaults.COLLECT_FREE_BYTES) 
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """A file that appears whole: temporary name in the same folder, fsync, rename."""
+    """A file that appears whole, and stays: temporary name in the same folder, fsync, rename, fsync of the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
+            if path.exists():
+                os.fchmod(file.fileno(), path.stat().st_mode & 0o7777)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -213,6 +216,21 @@ def write_file(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    _fsync(path.parent)
+
+
+def _append(path: Path, data: bytes, offset: int) -> None:
+    """All of ``data`` behind the first ``offset`` bytes, or, on a disk that fills up, nothing of it."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.pwrite(handle, rest, offset + len(data) - len(rest)) :]
+    except OSError:
+        os.ftruncate(handle, offset)
+        raise
+    finally:
+        os.close(handle)
 
 
 def _fsync(path: Path) -> None:
@@ -226,8 +244,10 @@ def _fsync(path: Path) -> None:
 class disk_errors:
     """A full disk on the workstation is a message, not a traceback; so is a folder we may not write to."""
 
-    def __init__(self, path: Path, board: str, doing: str) -> None:
-        self._path, self._board, self._doing = path, board, doing
+    def __init__(
+        self, path: Path, board: str, doing: str, then: str = "invoke collect (the run stays on the board until then)"
+    ) -> None:
+        self._path, self._board, self._doing, self._then = path, board, doing, then
 
     def __enter__(self) -> None:
         pass
@@ -243,13 +263,13 @@ class disk_errors:
                 f"{self._path} on this workstation",
                 board=self._board,
                 doing=self._doing,
-                hint="free some space, then: invoke collect (the run stays on the board until then)",
+                hint=f"free some space, then: {self._then}",
             ) from error
         raise EvidenceBroken(
             f"can not write {error.filename or self._path}: {error.strerror}",
             board=self._board,
             doing=self._doing,
-            hint=f"make {self._path} writable, then: invoke collect",
+            hint=f"make {self._path} writable, then: {self._then}",
         ) from error
 
 
