@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
+import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +26,7 @@ from fleet.push import Placed, place
 from fleet.run import ArtifactSpec, RunSpec, Workload, utc_now
 from fleet.scripts import Store, prepare
 from fleet.ssh.connection import Board
+from tests.e2e.home import PROJECT, Home, virtual
 from tests.ssh import sshd
 from tests.ssh.sshd import NoSuchUser, Sshd
 
@@ -183,3 +189,67 @@ def test_what_people_write_into_a_lease_stays_text_on_one_line(controllers, text
     assert seen.purpose.isprintable() and len(seen.purpose.encode()) <= 200
     assert text.isprintable() is False or text.strip().startswith(seen.purpose)
     assert str(refusal.value).isprintable()
+
+
+# ------------------------------------------------------------------------------------------------ the command line
+
+
+@pytest.fixture
+def homes(tmp_path: Path) -> Iterator[tuple[Home, Home]]:
+    """Two people's folders with the same two virtual boards: the second one's are the first one's."""
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    mine, theirs = Home(tmp_path / "one"), Home(tmp_path / "other")
+    for one in (mine, theirs):
+        one.inventory({"va": virtual(), "vb": virtual()})
+    (theirs.folder / ".virtual").symlink_to(mine.folder / ".virtual")
+    (mine.folder / ".virtual").mkdir()
+    yield mine, theirs
+    down = [sys.executable, "-m", "virtual", "down", "--all", "--state", str(mine.folder / ".virtual")]
+    subprocess.run(down, cwd=PROJECT, check=True, capture_output=True, timeout=60)
+
+
+def who(home: Home) -> dict[str, dict[str, Any]]:
+    return {row["board"]: row for row in json.loads(home.invoke("who", "--format", "json").stdout)}
+
+
+def test_a_person_reserves_boards_others_see_it_and_one_takes_over(homes):
+    mine, theirs = homes
+    purpose = 'it\'s \x1b[31mmine\x1b[0m "now"'
+    said = mine.invoke("reserve", "--board", "va", "--for", "30m", "--purpose", purpose).stdout
+    row = who(theirs)["va"]
+    assert "va: yours for 30 minutes" in said and row["token"] in said
+    assert row["held by"].count("@") == 1 and row["for"].isprintable() and row["for"].endswith('"now"')
+    assert 29 < row["minutes left"] <= 30 and row["run now"] is None
+    assert who(theirs)["vb"]["held by"] is None
+    assert "\x1b" not in mine.invoke("who").stdout
+    assert stat.S_IMODE((mine.folder / ".leases.json").stat().st_mode) == 0o600
+
+    refused = theirs.invoke("reserve", "--board", "va,vb", code=1)
+    assert f"invoke reserve --board va --steal {row['token']}" in refused.stderr
+    assert "vb: yours for 2 hours" in refused.stdout
+    assert set(json.loads((theirs.folder / ".leases.json").read_text())["boards"]) == {"vb"}
+    assert "va: not reserved from here" in theirs.invoke("release", "--board", "va").stdout
+
+    theirs.invoke("reserve", "--board", "va", "--steal", row["token"])
+    again = theirs.invoke("reserve", "--board", "va", "--steal", row["token"])  # it is ours already
+    assert again.stdout.startswith("va: yours")
+    assert who(mine)["va"]["token"] != row["token"]
+    lost = mine.invoke("reserve", "--board", "va", code=1)
+    assert "reserved by" in lost.stderr
+    assert "va: was not ours any more" in mine.invoke("release", "--board", "va").stdout
+    assert "va: released\nvb: released" in theirs.invoke("release", "--board", "v*").stdout
+    assert [row["token"] for row in who(mine).values()] == [None, None]
+
+
+def test_who_is_refused_sees_what_to_do_and_nothing_is_reserved(homes):
+    mine, _ = homes
+    assert "say which boards" in mine.invoke("reserve", code=2).stderr
+    assert "say which boards" in mine.invoke("release", code=2).stderr
+    assert "8d" in mine.invoke("reserve", "--board", "va", "--for", "8d", code=2).stderr
+    assert "--steal" in mine.invoke("reserve", "--board", "v*", "--steal", "abc", code=2).stderr
+    ended = mine.invoke("reserve", "--board", "va", "--steal", "abc", code=1).stderr
+    assert "has ended" in ended and "invoke who --board va" in ended
+    assert json.loads((mine.folder / ".leases.json").read_text())["boards"] == {}
+    (mine.folder / ".leases.json").write_text("{")
+    assert ".leases.json" in mine.invoke("release", "--board", "va", code=2).stderr
