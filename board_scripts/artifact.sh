@@ -77,12 +77,36 @@ check_lease() {                                      # TOKEN or ''
     lease_leave
 }
 
+# A push that is alive holds the lock of its part; what a killed one left goes, and its bytes are free again.
+sweep_parts() {                                      # PATH
+    have flock || return 0
+    for sweep_part in "$1".*.part; do
+        [ ! -f "$sweep_part" ] || flock -x -n "$sweep_part" rm -f -- "$sweep_part" || :
+    done
+}
+take_part() {                                        # RECORDS PATH SHA256
+    have flock || return 0
+    while :; do
+        { exec 6>>"$receive_part"; } 2>/dev/null || die 73 "can not write $receive_part: no space or no rights"
+        if ! flock -x -n 6; then
+            # Of a push whose connection is dead and does not know it yet, or of another workstation: beside it, then.
+            receive_part=$2.$3.$$.part
+            continue
+        fi
+        # Between the two somebody may have swept it: then it is no longer the file of that name.
+        # shellcheck disable=SC3013 # -ef is not in POSIX, and is in dash, ash and bash alike
+        if [ "$receive_part" -ef /proc/self/fd/6 ] || [ ! -e /proc/self/fd/6 ]; then return 0; fi
+    done
+}
+
 receive() {                                          # RECORDS PATH SHA256 BYTES [TOKEN]
     check_lease "${5:-}"
+    mkdir -p -- "${2%/*}" 2>/dev/null || die 73 "can not create ${2%/*}"
     receive_part=$2.$3.part
+    sweep_parts "$2"
+    take_part "$1" "$2" "$3"
     trap 'rm -f -- "$receive_part"' 0
     trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
-    mkdir -p -- "${2%/*}" 2>/dev/null || die 73 "can not create ${2%/*}"
     receive_free=$(df -Pk -- "${2%/*}" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }')
     [ "$receive_free" -ge "$4" ] || die 73 "no space: $4 bytes do not fit, ${2%/*} has $receive_free bytes free"
     dd of="$receive_part" bs=1048576 conv=fsync 2>/dev/null || die 73 "can not write $receive_part: no space or no rights"
