@@ -226,7 +226,8 @@ class Board:
     def _look(self) -> dict[str, Any]:
         held = None if self.boot is None else locks(self.boot.root)
         going_on = self.faults.going_on
-        return {**self._state(), "faults": going_on, "locks": held, "runs": runs_on_disk(self.folder / "root")}
+        state = {**self._state(), "connections": self.server.wire.connections, "faults": going_on, "locks": held}
+        return {**state, "runs": runs_on_disk(self.folder / "root")}
 
     # --- time ---------------------------------------------------------------------------------------------------
 

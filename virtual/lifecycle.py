@@ -112,7 +112,7 @@ def truth(state: Path, name: str) -> dict[str, Any]:
     try:
         now = tell(state, name, {"verb": "look"})
     except control.NotOn:
-        now = {"power": "off", "boot_id": None, "frozen": False, "faults": [], "locks": None}
+        now = {"power": "off", "boot_id": None, "frozen": False, "connections": 0, "faults": [], "locks": None}
         now["runs"] = runs_on_disk(folder / "root")
     events = (folder / "truth.jsonl").read_text() if (folder / "truth.jsonl").exists() else ""
     return {"events": [json.loads(line) for line in events.splitlines()], **now}

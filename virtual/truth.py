@@ -2,6 +2,15 @@
 
 Tests of the fleet driver compare what it *says* happened with this file. It is opened once for appending and
 every line is one ``write``, so a board that is killed leaves whole lines.
+
+    boot power_off              boot_id; why it went off
+    fault fault_over            what befell the board, from before its first effect; end of one that lasts
+    fault_refused               a configured one that could not strike then
+    power                       somebody used the switch (``python -m virtual power``)
+    disk                        after each power_off and at disk_full: every run folder with sizes and hashes
+    corrupted                   the byte of a ``corrupt`` fault has gone by: where, was, became
+    demo_started demo_ended     with ``run_dir``, of which run; in between load, turn, init_failed
+    connection_opened connection_closed session setting bad_client boot_failed
 """
 
 from __future__ import annotations
