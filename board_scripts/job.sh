@@ -6,10 +6,11 @@
 #   job.sh list RUNS_DIR                             {"boot_id", "uptime_s", "runs": [{"campaign", "run", "start", "end", "run_alive"}]}
 #   job.sh follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files]   frames (see follow below) until the run is over
 #   job.sh cancel RUN_DIR                            {"cancelled", "reason"}: when it answers, nothing of the run is alive
-#   job.sh rm RUN_DIR                                {"removed"}: a run that is over
+#   job.sh prune RUN_DIR                             {"pruned": true, "bytes"} or {"pruned": false, "reason"}: stdin lists what
+#                                                    a workstation has of the run, see job_prune.sh
 # RUN_DIR is absolute and ends in <campaign>/<run>. Exit: 0 done, 1 a process can not be killed, 2 usage, 73 can not write,
-# 75 the board is busy with another run (start: {"busy"}) or reserved (start: {"reserved", "uptime_s"}, see lease.sh), or
-# this run still lives (rm), 127 a tool is missing.
+# 75 the board is busy with another run (start: {"busy"}) or reserved (start: {"reserved", "uptime_s"}, see lease.sh),
+# 127 a tool is missing.
 #
 # Functions that are conditions here are predicates, or report their failure themselves.
 # shellcheck source-path=SCRIPTDIR disable=SC2310
@@ -20,12 +21,15 @@ case $0 in /*) here=${0%/*} ;; */*) here=$PWD/${0%/*} ;; *) here=$PWD ;; esac
 . "$here/job_state.sh"
 . "$here/lease_state.sh"
 . "$here/job_run.sh"
+. "$here/job_reboot.sh"
 . "$here/job_follow.sh"
+. "$here/job_prune.sh"
 
 BUSY=75 CANTCREAT=73
+START_FREE_KIB=${RKFLEET_START_FREE_KIB:-16384}      # a run's evidence takes 100 KiB; a disk fuller than this is about to fail
 LOCKED=75                                            # our choice for `flock -E`: its own 1 could mean anything
 
-usage() { die 2 "usage: job.sh start RUN_DIR LIMIT_S [--lease TOKEN] -- PROGRAM ARG... | state RUN_DIR | list RUNS_DIR | follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files] | cancel RUN_DIR | rm RUN_DIR"; }
+usage() { die 2 "usage: job.sh start RUN_DIR LIMIT_S [--lease TOKEN] -- PROGRAM ARG... | state RUN_DIR | list RUNS_DIR | follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files] | cancel RUN_DIR | prune RUN_DIR"; }
 
 start() {                                            # RUN_DIR LIMIT_S [--lease TOKEN] -- PROGRAM ARG...
     [ $# -ge 4 ] || usage
@@ -51,6 +55,7 @@ start() {                                            # RUN_DIR LIMIT_S [--lease 
         printf '{"started":false}\n'
         return 0
     fi
+    check_room
     mkdir_error=$(mkdir -p -- "$dir" 2>&1) || die $CANTCREAT "can not create $dir: ${mkdir_error##*: }"
     owner=$(stat -c %u -- "$dir")
     if [ "$owner" != 0 ] && [ "$(id -u)" = 0 ]; then
@@ -87,6 +92,16 @@ start() {                                            # RUN_DIR LIMIT_S [--lease 
             start_failed "${answer:-the run ended before it began, and left no word}"
             ;;
     esac
+}
+
+# A df that does not work is no reason to refuse: what does not fit will say so.
+check_room() {
+    room_at=$dir
+    while [ ! -d "$room_at" ] && [ -n "$room_at" ]; do room_at=${room_at%/*}; done
+    room_kib=$(df -Pk -- "${room_at:-/}" 2>/dev/null | awk 'NR == 2 { printf "%.0f", $4 }') || room_kib=
+    if is_digits "$room_kib" && [ "$room_kib" -lt "$START_FREE_KIB" ]; then
+        die $CANTCREAT "no space: a run needs $((START_FREE_KIB * 1024)) bytes, ${room_at:-/} has $((room_kib * 1024)) bytes free"
+    fi
 }
 
 start_failed() {                                     # MESSAGE: no half files, and no empty folders either
@@ -199,21 +214,6 @@ cancel() {                                           # RUN_DIR
     printf '{"cancelled":true,"reason":"asked to"}\n'
 }
 
-remove() {                                           # RUN_DIR
-    run_dir "$1"
-    if [ ! -d "$dir" ]; then
-        printf '{"removed":false}\n'
-        return 0
-    fi
-    if [ -e "$dir/lock" ]; then
-        exec 4<"$dir/lock"
-        flock -x -w 1 -E $LOCKED 4 || die $BUSY "$campaign/$run is still running; nothing was removed"
-    fi
-    rm -rf -- "$dir" || die $CANTCREAT "can not remove $dir"
-    rmdir -- "${dir%/*}" 2>/dev/null || :
-    printf '{"removed":true}\n'
-}
-
 main() {
     [ $# -ge 2 ] || usage
     verb=$1
@@ -222,12 +222,11 @@ main() {
         start | follow) "$verb" "$@" ;;
         _run) run_detached "$@" ;;
         _guard) guard "$@" ;;
-        state | list | cancel | rm)
+        state | list | cancel | prune)
             [ $# -eq 1 ] || usage
             have flock || die 127 "the tool flock is not on this board (package util-linux)"
             case $verb in
                 state) run_dir "$1"; state_json "$dir"; printf '\n' ;;
-                rm) remove "$1" ;;
                 *) "$verb" "$1" ;;
             esac
             ;;

@@ -8,7 +8,7 @@ FRAME_BYTES=1048576
 
 # Frames: a JSON header on one line, then as many bytes as its "bytes" says. First the new bytes of stdout.log and
 # stderr.log, from the given offsets on, as they come; when the run is over the other files with their sha256 (--files),
-# the sha256 of the whole logs, and last {"done": true, "state": …}.
+# the sha256 of the whole logs, and last {"done": true, "state": …}. {"alive": true} in between says that it goes on.
 follow() {                                           # RUN_DIR OUT_OFFSET ERR_OFFSET [--files]
     if [ $# -lt 3 ] || [ $# -gt 4 ]; then usage; fi
     case ${4-} in '' | --files) ;; *) usage ;; esac
@@ -32,6 +32,8 @@ follow() {                                           # RUN_DIR OUT_OFFSET ERR_OF
         # A second at most, and not a moment longer than the run.
         if [ -e "$dir/end.json" ] || ! held "$dir/lock" 1; then over=1; fi
     done
+    # Whatever becomes of the explanation, the run itself must get through.
+    if [ -n "$with_files" ] && cut_by_a_reboot; then (explain_reboot) || :; fi
     if [ -d "$dir" ]; then send_rest; fi
     printf '{"done":true,"state":%s}\n' "$(state_json "$dir")"
 }
@@ -53,7 +55,7 @@ send_rest() {
     cd -- "$dir"
     set --
     if [ -n "$with_files" ]; then
-        set -- spec.json start.json end.json facts.before.json facts.after.json dmesg.log telemetry.csv
+        set -- spec.json start.json end.json facts.before.json facts.after.json dmesg.log telemetry.csv reboot.log
     fi
     count=$#
     set -- "$@" stdout.log stderr.log

@@ -59,6 +59,8 @@ held() {                                             # FILE [SECONDS]: 0 held (a
     esac
 }
 
+run_lives() { held "$1/lock" "${2:-0}"; }            # DIR [SECONDS]: 0 alive (all that time), 1 over
+
 # `start` before the lock and `end` after it: the other way round a run that begins or ends in between looks lost.
 read_state() {                                       # DIR, sets `start`, `alive`, `end`
     json_in "$1/start.json"; start=$json

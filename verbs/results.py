@@ -15,17 +15,24 @@ if TYPE_CHECKING:
     from fleet.session import Session
 
 
-@verb(help={"board": BOARD}, iterable=["board"])
-def collect(_c: Context, board: Sequence[str] | None = None) -> None:
+@verb(
+    help={"board": BOARD, "prune": "then remove from the boards the runs whose evidence is proven to be here"},
+    iterable=["board"],
+)
+def collect(_c: Context, board: Sequence[str] | None = None, prune: bool = False) -> None:
     """Pull what is not here yet, verify it, write the spreadsheets.
 
     invoke collect
-    invoke collect --board '@lab1'
+    invoke collect --board '@lab1' --prune
     """
     session = open_session()
     code = pull(session, board)
     for path in summaries(session):
         print(path)
+    if prune:
+        from fleet.errors import ExitCode, worst
+
+        code = int(worst([ExitCode(code), ExitCode(make_room(session, board))]))
     leave(code)
 
 
@@ -138,6 +145,23 @@ def pull(session: Session, board: Sequence[str] | None) -> int:
         name = record.campaign
         print(f"campaign {name}: {left} runs have no evidence; go on: invoke bench --campaign {name}", file=sys.stderr)
     return int(worst(error.exit_code for answer in answers for error in answer.errors))
+
+
+def make_room(session: Session, board: Sequence[str] | None) -> int:
+    """Prune what is here, say what went and what stays, and return the exit code."""
+    from fleet.errors import worst
+    from fleet.prune import prune
+
+    answers = prune(session.select(board), session.collected, session.connect)
+    for answer in answers:
+        if answer.error is not None:
+            print(answer.error.message(), file=sys.stderr)
+            continue
+        freed = f", {answer.freed_bytes / 2**20:.1f} MiB" if answer.runs else ""
+        print(f"{answer.board}: {answer.runs} runs pruned{freed}", file=sys.stderr)
+        for run, reason in answer.kept:
+            print(f"  stays: {run}: {reason}", file=sys.stderr)
+    return int(worst(answer.error.exit_code for answer in answers if answer.error is not None))
 
 
 def summaries(session: Session) -> list[str]:

@@ -200,7 +200,7 @@ def test_an_unsafe_name_is_refused(board: BoardUnderTest, name: str) -> None:
     assert not board.runs.exists()
 
 
-@pytest.mark.parametrize("verb", ["state", "cancel", "rm", "follow"])
+@pytest.mark.parametrize("verb", ["state", "cancel", "prune", "follow"])
 def test_every_verb_looks_at_the_name(board: BoardUnderTest, verb: str) -> None:
     offsets = ("0", "0") if verb == "follow" else ()
     assert board.script("job.sh", verb, f"{board.runs}/c1/a b", *offsets).returncode == 2
@@ -210,7 +210,7 @@ def test_a_relative_or_linked_run_directory_is_refused(board: BoardUnderTest) ->
     assert board.script("job.sh", "state", "c1/r1").returncode == 2
     board.run_dir().parent.mkdir(parents=True)
     board.run_dir().symlink_to("/tmp")
-    assert board.script("job.sh", "rm", board.run_dir()).returncode == 2
+    assert board.script("job.sh", "prune", board.run_dir()).returncode == 2
     assert Path("/tmp").is_dir()
 
 
@@ -389,6 +389,7 @@ def in_small_disk(board: BoardUnderTest, size: str, script: str) -> subprocess.C
         f"mount -t tmpfs -o size={size} none '{store}' || exit 99",
         f"cd '{board.folder}'",
         f"job='{SCRIPTS / 'job.sh'}' dir='{board.run_dir()}'",
+        "export RKFLEET_START_FREE_KIB=0",  # what happens when it fills up after the check
         'start() { echo \'{"a":1}\' | sh "$job" start "$dir" 60 -- "$@"; echo $?; }',
         script,
     )
@@ -406,6 +407,17 @@ def test_on_a_full_disk_nothing_starts_and_no_half_files_stay(board: BoardUnderT
     assert done.stdout == b"73\n"
     assert str(board.run_dir()).encode() in done.stderr
     assert b"No space left" in done.stderr
+
+
+def test_a_disk_that_is_nearly_full_is_refused_with_path_and_bytes_before_anything_is_written(
+    board: BoardUnderTest,
+) -> None:
+    script = "export RKFLEET_START_FREE_KIB=; start true; find store -mindepth 1"
+    done = in_small_disk(board, "16380k", script)
+    assert done.stdout == b"73\n"
+    needs, has = 16384 * 1024, 16380 * 1024
+    assert f"no space: a run needs {needs} bytes, {board.folder}/store has {has} bytes free".encode() in done.stderr
+    assert in_small_disk(board, "32m", script.replace("find", "false")).stdout.startswith(b'{"started":true}\n0\n')
 
 
 def test_a_disk_with_room_for_the_spec_only_starts_nothing(board: BoardUnderTest) -> None:
@@ -469,7 +481,7 @@ def test_a_term_to_the_wrapper_ends_the_run_as_cancelled(board: BoardUnderTest) 
     assert (end["result"], end["exit_code"], end["signal"]) == ("cancelled", 143, 15)
 
 
-# ------------------------------------------------------------------------------------------------- state, list, rm
+# ----------------------------------------------------------------------------------------------------- state, list
 
 
 def test_the_state_of_a_run_that_never_was(board: BoardUnderTest) -> None:
@@ -512,18 +524,6 @@ def test_list_of_a_bare_board_is_empty(board: BoardUnderTest) -> None:
     assert board.json("list", board.runs)["runs"] == []
     board.runs.mkdir(parents=True)
     assert board.json("list", board.runs)["runs"] == []
-
-
-def test_rm_removes_what_is_over_and_refuses_what_lives(board: BoardUnderTest) -> None:
-    up = board.pipe("up")
-    board.started("sh", "-c", wait_for(up.path))
-    up.read_line()
-    refused = board.script("job.sh", "rm", board.run_dir())
-    assert (refused.returncode, refused.stdout) == (75, b"")
-    assert board.state()["now"]["run_alive"] is True
-    board.json("cancel", board.run_dir())
-    assert board.json("rm", board.run_dir()) == {"removed": True}
-    assert not board.run_dir().exists()
 
 
 @pytest.mark.parametrize(
