@@ -23,9 +23,11 @@ lease_number='[0-9]{1,12}'
 lease_shape="\\{\"token\":\"[A-Za-z0-9-]{1,64}\",\"owner\":$lease_string,\"purpose\":$lease_string,\"campaign\":(null|$lease_string),\"boot_id\":\"[0-9A-Za-z-]{1,64}\",\"acquired_uptime_s\":$lease_number,\"renewed_uptime_s\":$lease_number,\"expires_uptime_s\":$lease_number\\}"
 
 # Into the folder of the lease, with its guard: shared (-s) to read and rely on it, exclusive (-x) to change it. The
-# guard is fd 3, and leaving closes it. 1: there is no place for leases here; 2: the guard can not be had.
+# guard is fd 3, and leaving closes it. 1: there can be no lease on this board; 2: the guard can not be had.
 lease_enter() {                                      # -s or -x, sets `lease_trouble`
     lease_from=$PWD
+    lease_trouble="the tool flock is not on this board (package util-linux)"
+    have flock || return 1
     lease_trouble="no folder for leases can be made on this board"
     lease_into "${RKFLEET_LEASE:-/run/lock/rkfleet}" || lease_into "${here%/*/*}/lease" || return 1
     exec 3<.

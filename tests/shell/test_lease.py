@@ -331,6 +331,20 @@ def test_a_token_whose_lease_is_gone_is_refused_though_the_board_is_free(board: 
     board.wait(board.run_dir("r2"))
 
 
+def test_a_board_without_flock_has_no_leases_and_takes_files_as_before(board: BoardUnderTest) -> None:
+    tools = board.folder / "tools"
+    tools.mkdir()
+    for place in ("/usr/bin", "/bin"):
+        for tool in Path(place).iterdir():
+            if tool.name not in ("flock", "sh") and not (tools / tool.name).exists():
+                (tools / tool.name).symlink_to(tool)
+    board.env["PATH"] = f"{board.stubs}:{tools}"
+    assert receive(board, None).returncode == 0
+    refused = receive(board, "aaa", b"others")
+    assert refused.returncode == 73 and b"flock is not on this board" in refused.stderr
+    assert board.script("lease.sh", "show").returncode == 127
+
+
 def test_a_run_that_was_started_is_not_refused_when_it_is_started_again(board: BoardUnderTest) -> None:
     hold(board, "aaa")
     assert start(board, "aaa") == (0, {"started": True})
