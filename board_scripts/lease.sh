@@ -2,6 +2,7 @@
 # lease.sh - whose this board is: take it, renew it, take it over from somebody, give it back, show it.
 #   lease.sh hold TOKEN FOR_S OWNER PURPOSE CAMPAIGN          {"held": LEASE}: it was free, or is TOKEN's and now longer
 #   lease.sh steal SHOWN TOKEN FOR_S OWNER PURPOSE CAMPAIGN   {"held": LEASE}: it was still SHOWN's, and nothing runs here
+#   lease.sh evict SHOWN TOKEN FOR_S OWNER PURPOSE CAMPAIGN   the same, and what runs here is cancelled first
 #   lease.sh release TOKEN                                    {"released": true}, or false and whose it is: {"lease"}
 #   lease.sh show                                             {"lease", "run": what has the board's run lock, "boot_id"}
 # LEASE is {"token", "owner", "purpose", "campaign", "boot_id", "acquired_uptime_s", "renewed_uptime_s", "expires_uptime_s"},
@@ -23,7 +24,7 @@ LONGEST_S=604800                                     # a week: nobody remembers 
 OWNER_BYTES=120 PURPOSE_BYTES=200                    # a line on a terminal
 LOG_LINES=200                                        # some weeks of a busy board
 
-usage() { die 2 "usage: lease.sh hold TOKEN FOR_S OWNER PURPOSE CAMPAIGN | steal SHOWN TOKEN FOR_S OWNER PURPOSE CAMPAIGN | release TOKEN | show"; }
+usage() { die 2 "usage: lease.sh hold TOKEN FOR_S OWNER PURPOSE CAMPAIGN | steal|evict SHOWN TOKEN FOR_S OWNER PURPOSE CAMPAIGN | release TOKEN | show"; }
 
 check_token() {
     case $1 in '' | *[!A-Za-z0-9-]*) die 2 "not a token: letters, digits and - only" ;; *) ;; esac
@@ -105,7 +106,7 @@ hold() {                                             # TOKEN FOR_S OWNER PURPOSE
     printf '{"held":%s,"uptime_s":%s}\n' "$lease" "$lease_now"
 }
 
-steal() {                                            # SHOWN TOKEN FOR_S OWNER PURPOSE CAMPAIGN
+steal() {                                            # SHOWN TOKEN FOR_S OWNER PURPOSE CAMPAIGN (verb: steal or evict)
     check_token "$1"
     check_token "$2"
     check_for "$3"
@@ -116,6 +117,7 @@ steal() {                                            # SHOWN TOKEN FOR_S OWNER P
         [ "$lease_token" = "$1" ] || refuse
         # A run takes the board under the guard that we have: none can begin between this look and the swap.
         run_now
+        if [ "$verb" = evict ]; then cancel_run; fi
         if [ "$run" != null ]; then
             printf '{"busy":%s,"reserved":%s,"uptime_s":%s}\n' "$run" "$lease" "$lease_now"
             exit $REFUSED
@@ -125,6 +127,16 @@ steal() {                                            # SHOWN TOKEN FOR_S OWNER P
         note lose "$lost"
     fi
     printf '{"held":%s,"uptime_s":%s}\n' "$lease" "$lease_now"
+}
+
+# A run of another store is not ours to find; it stays, and is what `run` still says.
+cancel_run() {
+    case $run in '"'*/*'"') ;; *) return 0 ;; esac
+    cancel_dir=${run#\"}
+    cancel_dir=${here%/*/*}/runs/${cancel_dir%\"}
+    [ -d "$cancel_dir" ] || return 0
+    sh "$here/job.sh" cancel "$cancel_dir" >/dev/null 3<&- || :
+    run_now
 }
 
 release() {                                          # TOKEN
@@ -172,6 +184,7 @@ main() {
     shift
     case $verb/$# in
         hold/5 | steal/6 | release/1 | show/0) "$verb" "$@" ;;
+        evict/6) steal "$@" ;;
         *) usage ;;
     esac
 }

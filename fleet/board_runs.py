@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet import defaults, evidence, job
+from fleet import defaults, evidence, job, lease
 from fleet.config.inventory import BoardEntry
 from fleet.deadline import Deadline
 from fleet.errors import FleetError
+from fleet.lease import Holding
 from fleet.listener import Listener, Position
 from fleet.pool import on_each
 from fleet.scripts import Store, prepare
@@ -68,17 +69,25 @@ def attach(
     return on_each(boards, one, interrupted=leave)
 
 
-def cancel(
-    boards: tuple[BoardEntry, ...], collected: Path, connect: Connect
-) -> tuple[tuple[tuple[BoardRun, bool, str], ...] | FleetError, ...]:
+@dataclass(frozen=True)
+class Cancelled:
+    """One board after ``cancel``: each run with whether it is gone now and why not, and whose the board is."""
+
+    board: str
+    runs: tuple[tuple[BoardRun, bool, str], ...]
+    holding: Holding
+
+
+def cancel(boards: tuple[BoardEntry, ...], collected: Path, connect: Connect) -> tuple[Cancelled | FleetError, ...]:
     """Stop what runs on these boards; True means gone there, with its logs kept."""
 
-    def one(entry: BoardEntry) -> tuple[tuple[BoardRun, bool, str], ...]:
+    def one(entry: BoardEntry) -> Cancelled:
         with connect(entry) as board:
             store = _store(board, entry)
             going = [run for run in _runs(board, store, entry, collected) if not job.is_over(run.state)]
             deadline = Deadline.after(defaults.CANCEL_S)
-            return tuple((run, *job.cancel(board, store, run.campaign, run.run, deadline)) for run in going)
+            ended = tuple((run, *job.cancel(board, store, run.campaign, run.run, deadline)) for run in going)
+            return Cancelled(entry.name, ended, lease.show(board, store, Deadline.after(defaults.COMMAND_S)))
 
     return on_each(boards, one)
 

@@ -104,13 +104,23 @@ def steal(
     campaign: str | None,
     for_s: float,
     deadline: Deadline,
+    cancel: bool = False,
 ) -> Holding:
     """Take over the lease whose token was ``shown``, if it is still that one and no run is going.
 
-    Raises LeaseHeld when it is another one or none, BoardBusy, BoardError, Unreachable.
+    ``cancel``: what runs is cancelled first, and nothing can begin in between. Raises LeaseHeld when it is another
+    lease or none, BoardBusy, BoardError, Unreachable.
     """
-    words = ["steal", shown, token, str(max(1, round(for_s))), _line(owner), _line(purpose), _line(campaign or "")]
-    return _held(board, store, words, deadline, "steal the lease")
+    words = [
+        "evict" if cancel else "steal",
+        shown,
+        token,
+        str(max(1, round(for_s))),
+        _line(owner),
+        _line(purpose),
+        _line(campaign or ""),
+    ]
+    return _held(board, store, words, deadline, "steal the lease", defaults.CANCEL_S if cancel else defaults.COMMAND_S)
 
 
 def release(board: Board, store: Store, token: str, deadline: Deadline) -> bool:
@@ -186,8 +196,10 @@ def duration(seconds: float) -> str:
     return f"{int(seconds)} second{'' if int(seconds) == 1 else 's'}"
 
 
-def _held(board: Board, store: Store, words: list[str], deadline: Deadline, doing: str) -> Holding:
-    answer, exit_code = _ask(board, store, words, deadline, doing)
+def _held(
+    board: Board, store: Store, words: list[str], deadline: Deadline, doing: str, limit_s: float = defaults.COMMAND_S
+) -> Holding:
+    answer, exit_code = _ask(board, store, words, deadline, doing, limit_s)
     if exit_code != REFUSED:
         return _holding(board, answer, "held", doing)
     if "busy" in answer:
@@ -195,14 +207,16 @@ def _held(board: Board, store: Store, words: list[str], deadline: Deadline, doin
             _line(answer["busy"]),
             board=board.name,
             doing=doing,
-            hint=f"invoke cancel --board {board.name}   (or wait for its end), then the same command again",
+            hint="wait for its end, or cancel it with the same command and --cancel",
         )
     raise refused(board, answer, doing) or _garbled(board, "no reason", doing)
 
 
-def _ask(board: Board, store: Store, words: list[str], deadline: Deadline, doing: str) -> tuple[Mapping[str, Any], int]:
+def _ask(
+    board: Board, store: Store, words: list[str], deadline: Deadline, doing: str, limit_s: float = defaults.COMMAND_S
+) -> tuple[Mapping[str, Any], int]:
     argv = ["sh", store.script("lease.sh"), *words]
-    done = board.run(argv, deadline=deadline.cap(defaults.COMMAND_S), check=False, doing=doing)
+    done = board.run(argv, deadline=deadline.cap(limit_s), check=False, doing=doing)
     if done.exit_code not in (0, REFUSED):
         said = tail(done.stderr) or f"lease.sh ended with {done.exit_code} and said nothing"
         raise BoardError(said, board=board.name, doing=doing)

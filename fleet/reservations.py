@@ -53,9 +53,17 @@ class Returned:
 
 
 def reserve(
-    boards: tuple[BoardEntry, ...], home: Path, connect: Connect, *, for_s: int, purpose: str, steal: str = ""
+    boards: tuple[BoardEntry, ...],
+    home: Path,
+    connect: Connect,
+    *,
+    for_s: int,
+    purpose: str,
+    steal: str = "",
+    cancel: bool = False,
 ) -> tuple[Holding | FleetError, ...]:
-    """Take each board for ``for_s``, or make our lease on it last so long. ``steal`` is the token that was shown.
+    """Take each board for ``for_s``, or make our lease on it last so long. ``steal`` is the token that was shown;
+    ``cancel``: what runs there under it is cancelled first.
 
     A board that refuses is that board's LeaseHeld or BoardBusy. Raises ConfigError.
     """
@@ -74,9 +82,11 @@ def reserve(
         try:
             with connect(entry) as board:
                 store = prepare(board, entry.paths.store, Deadline.after(defaults.PREPARE_S))
-                deadline = Deadline.after(defaults.COMMAND_S)
+                deadline = Deadline.after(defaults.CANCEL_S)
                 if steal and steal != token:
-                    return lease.steal(board, store, steal, token, **about, for_s=for_s, deadline=deadline)
+                    return lease.steal(
+                        board, store, steal, token, **about, for_s=for_s, deadline=deadline, cancel=cancel
+                    )
                 return lease.hold(board, store, token, **about, for_s=for_s, deadline=deadline)
         except (ConnectionDropped, DeadlinePassed):
             raise  # nobody knows whether it is ours now
@@ -123,6 +133,7 @@ def who_row(board: str, holding: Holding, now: datetime) -> Row:
     since, until = (f"{at:%Y-%m-%d %H:%M}" if at else None for at in times)
     return {
         "board": board,
+        "state": "running" if holding.run else "reserved" if held else "free",
         "held by": held.owner if held else None,
         "for": held.purpose or None if held else None,
         "campaign": held.campaign if held else None,

@@ -15,11 +15,17 @@ from verbs.kit import BOARD, FORMAT, finish, open_session, verb
         "for": "how long: 90s, 30m, 2h, 1d; at most 7d; default 2h",
         "purpose": "what for, so that others know",
         "steal": "take it over from whom `invoke who` showed with this token",
+        "cancel": "with --steal: cancel what runs there first",
     },
     iterable=["board"],
 )
 def reserve(
-    _c: Context, board: Sequence[str] | None = None, for_: str = "2h", purpose: str = "", steal: str = ""
+    _c: Context,
+    board: Sequence[str] | None = None,
+    for_: str = "2h",
+    purpose: str = "",
+    steal: str = "",
+    cancel: bool = False,
 ) -> None:
     """Keep boards for yourself for a while.
 
@@ -35,7 +41,11 @@ def reserve(
     if not board:
         raise ConfigError("say which boards", key="--board", hint="invoke reserve --board rk3588-a")
     entries = session.select(board)
-    answers = reservations.reserve(entries, session.home, session.connect, for_s=for_s, purpose=purpose, steal=steal)
+    if cancel and not steal:
+        raise ConfigError("it goes with --steal TOKEN", key="--cancel", hint="invoke who shows the token")
+    answers = reservations.reserve(
+        entries, session.home, session.connect, for_s=for_s, purpose=purpose, steal=steal, cancel=cancel
+    )
     for entry, answer in zip(entries, answers, strict=True):
         if not isinstance(answer, FleetError) and answer.lease:
             print(f"{entry.name}: yours for {duration(answer.left_s)} (token {answer.lease.token})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from invoke import Context
@@ -51,14 +52,20 @@ def cancel(_c: Context, board: Sequence[str] | None = None) -> None:
     """
     from fleet.board_runs import cancel as stop
     from fleet.errors import ConfigError, FleetError
+    from fleet.lease import told as told_of
 
     session = open_session()
     if not board:
         raise ConfigError("say which boards: this stops runs", key="--board", hint="invoke cancel --board rk3588-a")
     answers = stop(session.select(board), session.collected, session.connect)
-    ended = [told for answer in answers if not isinstance(answer, FleetError) for told in answer]
+    ended = [told for answer in answers if not isinstance(answer, FleetError) for told in answer.runs]
     for run, gone, reason in ended:
         print(f"{run.board}: {run.campaign}/{run.run} {'cancelled' if gone else f'not cancelled: {reason}'}")
     if not ended:
         print("nothing was running")
+    for answer in answers:
+        if not isinstance(answer, FleetError) and answer.runs and answer.holding.lease is not None:
+            take = f"invoke reserve --board {answer.board} --steal {answer.holding.lease.token} --cancel"
+            whose = f"{answer.board} is still reserved by {told_of(answer.holding)}"
+            print(f"{whose}; its driver goes on with the next run. To stop that too: {take}", file=sys.stderr)
     finish((answer for answer in answers if isinstance(answer, FleetError)), failed=any(not told[1] for told in ended))

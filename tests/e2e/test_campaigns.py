@@ -142,3 +142,26 @@ def test_the_shipped_suite_is_one(home: Home) -> None:
     from fleet.config.suite import load_suite
 
     assert load_suite(Path(__file__).parents[2] / "suites" / "nightly.yaml").cores == (1, 2, 3)
+
+
+def test_who_cancels_a_run_hears_that_its_driver_goes_on_and_how_to_stop_that(home: Home) -> None:
+    home.inventory({"a": virtual("hang")})
+    bench = home.start("bench", "--cores", "1", "--repeats", "3")
+    try:
+        assert any("started" in line for line in bench.stderr)
+        told = home.invoke("cancel", "--board", "a")
+        assert "cancelled" in told.stdout
+        words = told.stderr.partition("To stop that too: invoke ")[2].split()
+        assert words[:3] == ["reserve", "--board", "a"]
+        assert any("run 2 of 4" in line and "started" in line for line in bench.stderr)
+        home.invoke(*words)
+        _, said = bench.communicate(timeout=60)
+    finally:
+        bench.kill()
+    assert bench.returncode == 1
+    assert "reserved by" in said and "Traceback" not in said
+    assert home.invoke("release", "--board", "a").stdout.strip() == "a: released"
+    home.invoke("collect")
+    ended = sorted(path.parent.name[:3] for path in home.collected.glob("*/a/[!.]*/end.json"))
+    assert ended == ["001", "002"]
+    assert outcomes(home, home.runs()[0].parent.parent.name) == {"cancelled": 2, "unreachable": 2}
