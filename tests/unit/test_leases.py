@@ -112,6 +112,7 @@ def test_the_times_in_the_table_are_those_of_the_workstation() -> None:
     row = reservations.who_row("a", Holding(LEASE, 700, "c1/r1"), now)
     assert row == {
         "board": "a",
+        "state": "running",
         "held by": "anna@lab-pc",
         "for": "nightly",
         "campaign": "c1",
@@ -122,7 +123,8 @@ def test_the_times_in_the_table_are_those_of_the_workstation() -> None:
         "run now": "c1/r1",
     }
     free = reservations.who_row("a", Holding(None, 700), now)
-    assert {key for key, value in free.items() if value is not None} == {"board"}
+    assert {key: value for key, value in free.items() if value is not None} == {"board": "a", "state": "free"}
+    assert reservations.who_row("a", Holding(LEASE, 700), now)["state"] == "reserved"
 
 
 def test_what_is_reserved_is_remembered_for_its_owner_alone_and_by_many_at_once(tmp_path: Path) -> None:
