@@ -21,6 +21,7 @@ case $0 in /*) here=${0%/*} ;; */*) here=$PWD/${0%/*} ;; *) here=$PWD ;; esac
 . "$here/job_state.sh"
 . "$here/lease_state.sh"
 . "$here/job_run.sh"
+. "$here/job_systemd.sh"
 . "$here/job_reboot.sh"
 . "$here/job_follow.sh"
 . "$here/job_prune.sh"
@@ -124,7 +125,12 @@ whole_json() {                                       # FILE
 }
 
 # How to detach. launch_WAY prints the answer of `job.sh _run`, which must outlive the caller and its session.
-choose_way() { printf 'setsid'; }
+choose_way() {
+    case ${RKFLEET_WAY:-} in
+        setsid) printf 'setsid' ;;                   # for a board whose systemd makes trouble, and for tests
+        *) if systemd_is_here; then printf 'systemd'; else printf 'setsid'; fi ;;
+    esac
+}
 
 launch_setsid() {                                    # ARGUMENTS OF _run
     # The pipe of $(…) around this ends when the run closes it: no file to poll for, and a run that dies is noticed.
@@ -174,7 +180,7 @@ is_wrapper() { [ "/proc/$1/fd/8" -ef "$dir/lock" ] || { [ ! -e /proc/self/fd ] &
 cancel() {                                           # RUN_DIR
     run_dir "$1"
     [ -d "$dir" ] || not_cancelled "there is no such run"
-    if ! held "$dir/lock"; then
+    if ! run_lives "$dir"; then
         ended_as
         [ -z "$word" ] || not_cancelled "it had ended: $word"
         not_cancelled "it is not running"
@@ -191,12 +197,17 @@ cancel() {                                           # RUN_DIR
     fi
     if held "$dir/lock" "$patience_s"; then
         # A wrapper that is stopped or hangs dies here; then its guard, if there is one, ends the rest.
+        : >"$dir/.cancel" || :                       # for who records the end in its place
         [ -z "$wrapper" ] || ! is_wrapper "$wrapper" || kill -s KILL "$wrapper" 2>/dev/null || :
         if held "$dir/lock" 1; then
             sweep || :
+            kill_unit "$json"
             ! held "$dir/lock" 2 || die 1 "$campaign/$run can not be killed, not even by KILL:${members:- nothing found}; the board needs a restart"
         fi
     fi
+    tries=0                                          # of 0.2 s at least, until systemd has recorded the end
+    while [ ! -e "$dir/end.json" ] && run_lives "$dir" 1 && [ "$tries" -lt 100 ]; do tries=$((tries + 1)); done
+    rm -f -- "$dir/.cancel"
     ended_as
     case $word in
         cancelled) ;;
@@ -206,7 +217,8 @@ cancel() {                                           # RUN_DIR
             board_now
             number_of limit_s "$(cat -- "$dir/start.json")"
             result=cancelled status=null signal=null began=null ended=null limit=$number
-            dmesg_word="not read: the wrapper was killed"
+            dmesg_word="not read: the wrapper was killed" bytes=null
+            case $(cat -- "$dir/start.json") in *'"way":"systemd"'*) way=systemd ;; *) way=setsid ;; esac
             put_end || die $CANTCREAT "can not write $dir/end.json: $put_error"
             ;;
         *) not_cancelled "it had ended: $word" ;;
@@ -220,8 +232,10 @@ main() {
     shift
     case $verb in
         start | follow) "$verb" "$@" ;;
-        _run) run_detached "$@" ;;
+        _run) way=setsid; run_detached "$@" ;;
         _guard) guard "$@" ;;
+        _unit) run_in_unit "$@" ;;
+        _ended) run_ended "$@" ;;
         state | list | cancel | prune)
             [ $# -eq 1 ] || usage
             have flock || die 127 "the tool flock is not on this board (package util-linux)"

@@ -16,7 +16,7 @@ follow() {                                           # RUN_DIR OUT_OFFSET ERR_OF
     if ! is_number "$2" || ! is_digits "$2" || ! is_number "$3" || ! is_digits "$3"; then die 2 "an offset is not a number of bytes: $2 $3"; fi
     out_offset=$2 err_offset=$3 with_files=${4-}
     quiet_s=0 over=
-    if [ -e "$dir/end.json" ] || ! held "$dir/lock"; then over=1; fi
+    if [ -e "$dir/end.json" ] || ! run_lives "$dir"; then over=1; fi
     while :; do
         # Whether it is over was asked before the sizes are: what comes now is all there will be.
         sent=
@@ -30,7 +30,7 @@ follow() {                                           # RUN_DIR OUT_OFFSET ERR_OF
             quiet_s=0
         fi
         # A second at most, and not a moment longer than the run.
-        if [ -e "$dir/end.json" ] || ! held "$dir/lock" 1; then over=1; fi
+        if [ -e "$dir/end.json" ] || ! run_lives "$dir" 1; then over=1; fi
     done
     # Whatever becomes of the explanation, the run itself must get through.
     if [ -n "$with_files" ] && cut_by_a_reboot; then (explain_reboot) || :; fi

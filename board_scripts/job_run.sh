@@ -8,6 +8,8 @@
 #   guard     `job.sh _guard`, own session; waits for the keeper lock, which it gets at once when the wrapper dies, and
 #             not within LIMIT_S when the program takes too long. Then it kills the run. It never wakes up for less.
 #   telemetry in the wrapper's session, without locks: it is no part of the measurement.
+# As a systemd service (job_systemd.sh) all of them are in its cgroup, and the wrapper is its main process. systemd then
+# stands behind the guard: it ends what outlives the limit by far, and records the end when the wrapper could not.
 # A run is over when PROGRAM is over: what it leaves behind, even as a daemon in a session of its own, is killed, because
 # it would hold the board and disturb the next measurement. Only a process that changed its session, closed its files
 # and emptied its environment is not found; it does not hold a lock either.
@@ -102,7 +104,7 @@ bounded() {                                          # SECONDS COMMAND...
     shift
     exec 6<"$dir/.helper"
     if ! flock -x -n 6; then exec 6<&-; return 1; fi # an earlier one still hangs
-    "$@" 7<&- 8<&- 9<&- &
+    "$@" 4<&- 7<&- 8<&- 9<&- &
     bounded_pid=$!
     exec 6<&-
     if held "$dir/.helper" "$bounded_s"; then
@@ -212,10 +214,13 @@ run_detached() {                                     # RUN_DIR LIMIT_S SPEC TOKE
     flock -x 7
     facts_into "$dir/facts.before.json" "$@" || give_up "can not write $dir/facts.before.json: $put_error"
     kernel_mark=$(kernel_log | tail -n 1) || kernel_mark=
+    own_cgroup_bytes memory.max
+    unit_word=null invocation_word=null
+    if [ "$way" = systemd ]; then unit_word="\"$unit\"" invocation_word="\"$invocation\""; fi
     board_now
     began=$now_uptime
     put "$dir/start.json" <<JSON || give_up "can not write $dir/start.json: $put_error"
-{"run":"$run","campaign":"$campaign","boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"pid":$$,"way":"setsid","limit_s":$limit}
+{"run":"$run","campaign":"$campaign","boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"pid":$$,"way":"$way","unit":$unit_word,"invocation_id":$invocation_word,"memory_max_bytes":$bytes,"limit_s":$limit}
 JSON
     answer started
     exec >/dev/null 2>>"$dir/wrapper.log" || exec 2>/dev/null
@@ -249,23 +254,43 @@ JSON
         was_stopped=1 ended=$began
     fi
 
+    own_cgroup_bytes memory.peak
     result=exit-code signal=null
     if [ "$status" != null ] && [ "$status" -gt 128 ] && [ "$status" -le 192 ]; then
         result=signal signal=$((status - 128))
     fi
     [ "$status" != 0 ] || result=success
     if [ ! -e "$dir/.armed" ]; then result=timeout status=124; fi
-    [ -z "$was_stopped" ] || result=cancelled
+    if [ -n "$was_stopped" ]; then
+        if going_down; then
+            rm -f -- "$dir/.reserve" "$dir/.helper" "$dir/.armed" "$dir/keeper.lock"
+            exit 0
+        fi
+        # The guard would have been here first: without it, systemd is who stops a run after its limit, not a person.
+        if overdue; then result=timeout status=124; else result=cancelled; fi
+    fi
+    record_end "$@"
+    # The board first: whoever sees this run's lock free may start the next run at once.
+    exec 9<&-
+}
+
+# Has the run gone on for so long after its limit that its guard must be dead?
+overdue() {
+    [ "$began" != null ] && [ "$ended" != null ] || return 1
+    [ $(($(hundredths "$ended") - $(hundredths "$began"))) -gt $(($(hundredths "$limit") + GRACE_S * 200)) ]
+}
+
+# All that is told of a run when it is over; end.json is the last that appears.
+record_end() {                                       # [PROGRAM ARG...]
     kernel_log_since "${began%null}"
     rm -f -- "$dir/.reserve"
     facts_into "$dir/facts.after.json" "$@" || say "can not write facts.after.json: $put_error"
-    rm -f -- "$dir/.helper" "$dir/.armed" "$dir/keeper.lock"
     [ -s "$dir/wrapper.log" ] || rm -f -- "$dir/wrapper.log"
     # Whoever finds end.json after a power cut relies on the logs being on the disk too.
     sync -- "$dir/stdout.log" "$dir/stderr.log" "$dir/dmesg.log" "$dir/telemetry.csv" 2>/dev/null || sync
     put_end || say "can not write end.json: $put_error"
-    # The board first: whoever sees this run's lock free may start the next run at once.
-    exec 9<&-
+    # .armed says until then that this was no timeout, to whoever records the end in our place.
+    rm -f -- "$dir/.helper" "$dir/.armed" "$dir/.cancel" "$dir/keeper.lock"
 }
 
 put_end() {
@@ -273,11 +298,13 @@ put_end() {
     if [ "$began" != null ] && [ "$ended" != null ]; then duration=$(seconds_between "$began" "$ended"); fi
     board_now
     put "$dir/end.json" <<JSON
-{"result":"$result","exit_code":$status,"signal":$signal,"boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"duration_s":$duration,"way":"setsid","limit_s":$limit,"dmesg":"$dmesg_word"}
+{"result":"$result","exit_code":$status,"signal":$signal,"boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"duration_s":$duration,"way":"$way","limit_s":$limit,"memory_peak_bytes":$bytes,"dmesg":"$dmesg_word"}
 JSON
 }
 
 guard() {                                            # RUN_DIR LIMIT_S PROGRAM_PID WRAPPER_PID
+    # When systemd ends a service, it sends TERM to all of it: the guard is who sees to it that TERM is enough.
+    trap '' TERM
     run_dir "$1"
     spared=$4
     exec 5<"$dir/keeper.lock"

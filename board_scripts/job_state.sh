@@ -59,13 +59,22 @@ held() {                                             # FILE [SECONDS]: 0 held (a
     esac
 }
 
-run_lives() { held "$1/lock" "${2:-0}"; }            # DIR [SECONDS]: 0 alive (all that time), 1 over
+# Is anything of the run alive, or about to record its end? Its lock says so, and in the moments between the death of a
+# wrapper and its end record systemd does, which is only asked then. A board that goes down gives no more answers.
+run_lives() {                                        # DIR [SECONDS]: 0 alive (all that time), 1 over
+    if held "$1/lock" "${2:-0}"; then return 0; fi
+    if [ -e "$1/end.json" ] || [ ! -e "$1/start.json" ]; then return 1; fi
+    json_in "$1/start.json"
+    case $json in *"\"boot_id\":\"$(boot_id)\""*) ;; *) return 1 ;; esac
+    unit_lives "$json" || going_down || return 1
+    [ "${2:-0}" = 0 ] || sleep 0.2
+}
 
 # `start` before the lock and `end` after it: the other way round a run that begins or ends in between looks lost.
 read_state() {                                       # DIR, sets `start`, `alive`, `end`
     json_in "$1/start.json"; start=$json
     alive=false
-    if held "$1/lock"; then alive=true; fi
+    if run_lives "$1"; then alive=true; fi
     json_in "$1/end.json"; end=$json
 }
 

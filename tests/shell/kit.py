@@ -186,6 +186,7 @@ def make_board(folder: Path, shell: str) -> BoardUnderTest:
         "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
         "HOME": str(folder),
         "RKFLEET_BOARD_LOCK": str(folder / "board.lock"),
+        "RKFLEET_WAY": "setsid",  # these are no services of the machine that runs the tests
         "RKFLEET_LEASE": str(folder / "lease"),
     }
     return BoardUnderTest(shell, folder, env, [])

@@ -49,9 +49,13 @@ def test_a_run_leaves_all_its_evidence_and_a_lock(board: BoardUnderTest) -> None
     assert (board.run_dir() / "stderr.log").read_bytes() == b"trouble\n"
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     start = json.loads((board.run_dir() / "start.json").read_bytes())
-    assert set(start) == {"run", "campaign", "boot_id", "uptime_s", "epoch_s", "pid", "way", "limit_s"}
+    assert set(start) == {
+        *("run", "campaign", "boot_id", "uptime_s", "epoch_s", "pid", "limit_s"),
+        *("way", "unit", "invocation_id", "memory_max_bytes"),
+    }
     assert (start["run"], start["campaign"], start["boot_id"]) == ("r1", "c1", boot_id)
     assert (start["way"], start["limit_s"]) == ("setsid", 60)
+    assert (start["unit"], start["invocation_id"], start["memory_max_bytes"]) == (None, None, None)
     assert (end["result"], end["exit_code"], end["signal"], end["boot_id"]) == ("success", 0, None, boot_id)
     assert 0 <= end["duration_s"] <= end["uptime_s"] - start["uptime_s"] + 0.01
     facts = json.loads((board.run_dir() / "facts.after.json").read_bytes())

@@ -169,6 +169,19 @@ def test_a_good_run_is_ok_and_its_numbers_are_those_of_the_table(tmp_path: Path)
             "oom",
             "",
         ),
+        (
+            {
+                "end": {"result": "oom-kill", "exit_code": 137, "signal": 9, "way": "systemd", "limit_s": 60},
+                "stdout": BANNER.encode(),
+                "dmesg": b"[ 9.0] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=rkfleet-r.service\n"
+                b"[ 9.1] Memory cgroup out of memory: Killed process 812 (llm_demo) total-vm:1kB, anon-rss:9kB\n"
+                b"[ 9.2] Tasks in /system.slice/rkfleet-r.service are going to be killed due to memory.oom.group set\n",
+            },
+            "oom",
+            "memory",
+        ),
+        ({"end": {"result": "signal", "exit_code": None, "signal": 9, "way": "systemd"}}, "failed", "signal 9"),
+        ({"end": {"result": "exit-code", "exit_code": None, "signal": None}}, "failed", "without an exit code"),
         ({"end": None, "outcome": {"outcome": "rebooted", "reason": "boot_id differs"}}, "rebooted", "boot_id differs"),
         ({"end": None}, "lost", "no end.json"),
         ({"end": {"boot_id": "boot-2"}}, "rebooted", "two boots"),
