@@ -8,6 +8,7 @@
 #   job.sh cancel RUN_DIR                            {"cancelled", "reason"}: when it answers, nothing of the run is alive
 #   job.sh prune RUN_DIR                             {"pruned": true, "bytes"} or {"pruned": false, "reason"}: stdin lists what
 #                                                    a workstation has of the run, see job_prune.sh
+#   job.sh tidy RUNS_DIR                             {"tidied": N}: what dead processes left behind is gone, see job_tidy.sh
 # RUN_DIR is absolute and ends in <campaign>/<run>. Exit: 0 done, 1 a process can not be killed, 2 usage, 73 can not write,
 # 75 the board is busy with another run (start: {"busy"}) or reserved (start: {"reserved", "uptime_s"}, see lease.sh),
 # 127 a tool is missing.
@@ -25,12 +26,13 @@ case $0 in /*) here=${0%/*} ;; */*) here=$PWD/${0%/*} ;; *) here=$PWD ;; esac
 . "$here/job_reboot.sh"
 . "$here/job_follow.sh"
 . "$here/job_prune.sh"
+. "$here/job_tidy.sh"
 
 BUSY=75 CANTCREAT=73
 START_FREE_KIB=${RKFLEET_START_FREE_KIB:-16384}      # a run's evidence takes 100 KiB; a disk fuller than this is about to fail
 LOCKED=75                                            # our choice for `flock -E`: its own 1 could mean anything
 
-usage() { die 2 "usage: job.sh start RUN_DIR LIMIT_S [--lease TOKEN] -- PROGRAM ARG... | state RUN_DIR | list RUNS_DIR | follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files] | cancel RUN_DIR | prune RUN_DIR"; }
+usage() { die 2 "usage: job.sh start RUN_DIR LIMIT_S [--lease TOKEN] -- PROGRAM ARG... | state RUN_DIR | list RUNS_DIR | follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files] | cancel RUN_DIR | prune RUN_DIR | tidy RUNS_DIR"; }
 
 start() {                                            # RUN_DIR LIMIT_S [--lease TOKEN] -- PROGRAM ARG...
     [ $# -ge 4 ] || usage
@@ -236,7 +238,7 @@ main() {
         _guard) guard "$@" ;;
         _unit) run_in_unit "$@" ;;
         _ended) run_ended "$@" ;;
-        state | list | cancel | prune)
+        state | list | cancel | prune | tidy)
             [ $# -eq 1 ] || usage
             have flock || die 127 "the tool flock is not on this board (package util-linux)"
             case $verb in

@@ -206,6 +206,13 @@ def left_behind(collected: Path, held: Lease) -> bool:
     return record is not None and record.token == held.token and not is_driven(collected, held.campaign)
 
 
+def sweep(collected: Path) -> None:
+    """Remove the half written records of campaigns that nobody drives."""
+    for path in collected.glob(f"*/.{FILE}.*"):
+        if not is_driven(collected, path.parent.name):
+            path.unlink(missing_ok=True)
+
+
 def is_driven(collected: Path, campaign: str) -> bool:
     """Does a process of this workstation drive this campaign now?"""
     try:

@@ -1,14 +1,15 @@
 """Bring here whatever lies on the boards and is not here yet. Twice changes nothing.
 
 A run belongs to the board that has it; which workstation started it does not matter. What still runs is left alone.
-A lease that a campaign of ours left behind is given back when nothing of it runs any more: its driver is gone and
-nobody else would.
+What dead drivers left behind goes: a lease of a campaign of ours when nothing of it runs any more, half files here and
+in the boards' stores. Nobody else would ever come back for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fleet import campaign as campaigns
@@ -47,6 +48,8 @@ def collect(
             return _collect_board(board, entry, collected, pulled)
 
     answers = on_each(boards, one)
+    evidence.sweep(collected)
+    campaigns.sweep(collected)
     return tuple(
         Collected(entry.name, errors=(answer,)) if isinstance(answer, FleetError) else answer
         for entry, answer in zip(boards, answers, strict=True)
@@ -73,14 +76,15 @@ def _collect_board(
                 running.append(f"{campaign}/{run}")
         except FleetError as error:  # one run that can not be pulled does not keep the others away
             errors.append(error)
-    try:
-        _give_back(board, store, collected)
-    except FleetError as error:
-        errors.append(error)
+    for clear in (job.tidy, partial(_give_back, collected=collected)):
+        try:
+            clear(board, store, deadline=Deadline.after(defaults.COMMAND_S))
+        except FleetError as error:
+            errors.append(error)
     return Collected(entry.name, tuple(new), here, tuple(running), tuple(errors))
 
 
-def _give_back(board: Board, store: Store, collected: Path) -> None:
-    now = lease.show(board, store, Deadline.after(defaults.COMMAND_S))
+def _give_back(board: Board, store: Store, *, collected: Path, deadline: Deadline) -> None:
+    now = lease.show(board, store, deadline)
     if now.lease is not None and now.run is None and campaigns.left_behind(collected, now.lease):
-        lease.release(board, store, now.lease.token, Deadline.after(defaults.COMMAND_S))
+        lease.release(board, store, now.lease.token, deadline)

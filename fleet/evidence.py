@@ -154,17 +154,7 @@ class RunFolder:
     def _sweep(self) -> None:
         """Remove what killed processes left of this run, now that all of it is here."""
         for part in self.final.parent.glob(f".{self.final.name}.*.part"):
-            try:
-                handle = os.open(part, os.O_RDONLY)
-            except OSError:
-                continue
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(part, ignore_errors=True)
-            except OSError:
-                pass  # somebody is filling it right now
-            finally:
-                os.close(handle)
+            _remove_if_dead(part)
 
     def _broken(self, what: str) -> EvidenceBroken:
         return EvidenceBroken(what, board=self._board, doing=self._doing, hint="invoke collect")
@@ -186,6 +176,17 @@ def write_unstarted(
         folder.put_outcome(outcome, reason)
         more(folder)
         return folder.finish()
+
+
+def sweep(collected: Path) -> None:
+    """Remove what killed processes left of runs that are here, and what holds nothing that a board has sent.
+
+    The rest of a run that is not here stays: if its board never comes back, that is all there is.
+    """
+    for part in collected.glob("*/*/.*.part"):
+        run = part.name[1:].rpartition(".part")[0].rpartition(".")[0]
+        if (part.parent / run).is_dir() or not any((part / name).exists() for name in ("start.json", *LOGS)):
+            _remove_if_dead(part)
 
 
 def check_space(collected: Path, need_bytes: int = defaults.COLLECT_FREE_BYTES) -> None:
@@ -229,6 +230,21 @@ def _append(path: Path, data: bytes, offset: int) -> None:
     except OSError:
         os.ftruncate(handle, offset)
         raise
+    finally:
+        os.close(handle)
+
+
+def _remove_if_dead(part: Path) -> None:
+    """Unless somebody is filling it right now."""
+    try:
+        handle = os.open(part, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(part, ignore_errors=True)
+    except OSError:
+        pass
     finally:
         os.close(handle)
 

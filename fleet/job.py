@@ -220,6 +220,12 @@ def list_runs(board: Board, store: Store, deadline: Deadline) -> tuple[tuple[str
         raise BoardError(f"the list can not be read: {error!r}", board=board.name, doing="list the runs") from None
 
 
+def tidy(board: Board, store: Store, deadline: Deadline) -> None:
+    """Let the board take away what dead runs and pushes left in its store; evidence stays. Raises as ``run`` does."""
+    argv = ["sh", store.script("job.sh"), "tidy", store.runs]
+    board.run(argv, deadline=deadline.cap(defaults.COMMAND_S), doing="tidy the store")
+
+
 def is_over(state: RunState) -> bool:
     """Has the run ended, in whatever way: nothing of it will change on the board any more."""
     return isinstance(state.verdict, Outcome)

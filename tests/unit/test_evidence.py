@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
+from fleet import campaign, evidence
 from fleet.errors import EvidenceBroken
 from fleet.evidence import RunFolder, final_folder, write_file, write_unstarted
 from fleet.run import ArtifactSpec, RunSpec, Workload
@@ -128,3 +130,26 @@ def test_what_was_done_for_the_board_lies_with_the_run_and_is_vouched_for(tmp_pa
     assert (folder / "recovery.json").read_bytes() == b"{}\n"
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["files"]["recovery.json"] == {"bytes": 3, "sha256": sha256(b"{}\n")}
+
+
+def test_half_folders_of_dead_processes_go_when_the_run_is_here_or_nothing_came_from_its_board(tmp_path: Path) -> None:
+    board = tmp_path / "c1" / "a"
+    for run in ("whole", "half", "unsent"):
+        folder = RunFolder(tmp_path, "c1", "a", run)
+        if run != "unsent":
+            folder.append("stdout.log", 0, b"some of it")
+        folder.__exit__(None, None, None)
+    (board / "whole").mkdir()
+    with RunFolder(tmp_path, "c1", "a", "filling") as filling:
+        evidence.sweep(tmp_path)
+        assert filling.part.is_dir()
+    assert sorted(path.name.split(".")[1] for path in board.glob(".*.part")) == ["filling", "half"]
+
+
+def test_a_half_written_record_goes_unless_its_campaign_is_being_driven(tmp_path: Path) -> None:
+    for name in ("dead", "driven"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".campaign.json.x1").touch()
+    with campaign.driving(tmp_path, "driven"):
+        campaign.sweep(tmp_path)
+    assert [path.parent.name for path in tmp_path.glob("*/.campaign.json.*")] == ["driven"]
