@@ -1,6 +1,7 @@
 # make demo   Qwen3-0.6B on two virtual boards at 1, 2 and 3 NPU cores: logs, table, spreadsheet
-# make test   every check there is; sets itself up from a fresh clone
-.PHONY: demo test lint types shell-lint unit benchmark clean
+# make test   every check that needs no machine of its own; sets itself up from a fresh clone
+# make test-vm   the same driver against whole Linux machines: reboots, power cuts, full disks (about 6 minutes)
+.PHONY: demo test test-vm lint types shell-lint unit benchmark clean
 BIN := .venv/bin
 
 demo:
@@ -19,10 +20,14 @@ types:
 	$(BIN)/mypy
 
 shell-lint:
-	$(BIN)/shellcheck -x -a -s sh -o check-set-e-suppressed,add-default-case $$(grep -L '; a part of ' board_scripts/*.sh) dev/*.sh
+	$(BIN)/shellcheck -x -a -s sh -o check-set-e-suppressed,add-default-case $$(grep -L '; a part of ' board_scripts/*.sh) dev/*.sh tests/vm/*.sh
 
 unit:
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-vm:
+	@sh dev/setup.sh vm
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/vm
 
 benchmark:
 	@sh dev/setup.sh benchmark

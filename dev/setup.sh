@@ -1,5 +1,6 @@
 #!/bin/sh
-# setup.sh - bring this machine to where `make demo` (setup.sh run) or `make test` (setup.sh test) works, and leave it there.
+# setup.sh - bring this machine to where `make demo` (setup.sh run), `make test` (setup.sh test) or `make test-vm` (setup.sh vm,
+# which builds the disk of the test machines, too) works, and leave it there.
 # Makes .venv from the locked requirements; Debian packages are installed when root, else named. Exit: 0 ready, 1 something is missing.
 set -eu
 cd -- "${0%/*}/.."
@@ -22,9 +23,11 @@ find_python() {
 needed() {
     printf '%s\n' 'ssh openssh-client' 'flock util-linux' 'unshare util-linux' 'awk mawk'
     [ "$1" = run ] || printf '%s\n' '/usr/sbin/sshd openssh-server' 'busybox busybox' 'dash dash'
+    [ "$1" != vm ] || printf '%s\n' 'qemu-system-x86_64 qemu-system-x86' 'qemu-img qemu-utils' '/usr/sbin/debootstrap debootstrap' \
+        '/usr/sbin/mke2fs e2fsprogs'
 }
 
-install_packages() {                                 # run|test
+install_packages() {                                 # run|test|benchmark|vm
     install_missing=$(needed "$1" | while read -r program package; do
         command -v "$program" >/dev/null || printf '%s ' "$package"
     done)
@@ -53,10 +56,16 @@ install_python() {                                   # run|test|benchmark
 }
 
 main() {
-    case ${1:-} in run | test | benchmark) ;; *) die "usage: setup.sh run|test|benchmark" ;; esac
+    case ${1:-} in run | test | benchmark | vm) ;; *) die "usage: setup.sh run|test|benchmark|vm" ;; esac
     python=$(find_python)
     [ -n "$python" ] || die "Python 3.11 or newer is needed; name it with PYTHON=…"
     install_packages "$1"
-    install_python "$1"
+    case $1 in
+        vm)
+            install_python test
+            .venv/bin/python -m tests.vm >/dev/null || exit 1
+            ;;
+        *) install_python "$1" ;;
+    esac
 }
 main "$@"

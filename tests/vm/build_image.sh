@@ -17,7 +17,7 @@ DISK=2G                                               # sparse
 MASKED='apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer man-db.timer
     motd-news.timer systemd-tmpfiles-clean.timer getty.target systemd-firstboot.service systemd-pstore.service
     systemd-sysusers.service systemd-sysctl.service systemd-random-seed.service systemd-modules-load.service
-    systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-tmpfiles-setup-dev.service systemd-remount-fs.service
+    systemd-update-utmp-runlevel.service systemd-tmpfiles-setup-dev.service systemd-remount-fs.service
     kmod-static-nodes.service modprobe@.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount
     sys-kernel-tracing.mount sys-fs-fuse-connections.mount sys-kernel-config.mount systemd-ask-password-wall.path
     systemd-ask-password-console.path proc-sys-fs-binfmt_misc.automount'

@@ -1,7 +1,8 @@
-"""One machine for all the tests of a module: booting is expensive, a fresh home on it is not."""
+"""One machine for all the tests of a session: booting is expensive, a fresh home on it is not."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.e2e.home import Home
 from tests.vm import image
+from tests.vm.demo import Demo
 from tests.vm.machine import Machine, running
 
 
@@ -20,14 +22,40 @@ def machine_image() -> Path:
     return image.image()
 
 
-@pytest.fixture(scope="module")
-def machine(machine_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine that is on; a test that cuts or freezes it leaves it on and awake."""
+@pytest.fixture(scope="session")
+def _only_machine(machine_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with running(tmp_path_factory.mktemp("vm"), "vm") as (one,):
         yield one
+
+
+@pytest.fixture
+def machine(_only_machine: Machine) -> Iterator[Machine]:
+    """A machine that is on and awake, and on which nothing of an earlier test runs."""
+    yield _only_machine
+    if not _only_machine.on:
+        _only_machine.start()
+    _only_machine.thaw()
+    if not idle(_only_machine):
+        _only_machine.cut()
+        _only_machine.start()
+
+
+@pytest.fixture
+def demo(machine: Machine) -> Demo:
+    """The demo on that machine, with its counter at zero."""
+    return Demo(machine)
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A folder with an inventory; unlike that of tests/e2e it has no virtual boards to end."""
     return Home(tmp_path)
+
+
+def idle(machine: Machine) -> bool:
+    """Is there nothing that a failed test left behind? Asking must work on any machine."""
+    try:
+        script = ": >>/run/lock/rkfleet.lock; rm -f /filler*; flock -n -s /run/lock/rkfleet.lock true"
+        return machine.run(["sh", "-c", script], check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False

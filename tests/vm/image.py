@@ -85,8 +85,8 @@ def _build(folder: Path, suite: str, mirror: str) -> None:
             check=False,
         )
     if done.returncode != 0:
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-        raise NoMachines(f"the image of the test machines could not be built from {mirror}:\n{last}")
+        last = (log.read_text(errors="replace").splitlines() or [""])[-1]
+        raise NoMachines(f"the image of the test machines could not be built from {mirror}: {last} (see {log})")
     half.rename(folder)
 
 
