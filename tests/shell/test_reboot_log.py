@@ -126,9 +126,11 @@ def test_a_source_that_hangs_keeps_nobody_waiting(rebooted: BoardUnderTest) -> N
 
 
 def test_the_first_collector_writes_it_and_the_next_gets_the_same(rebooted: BoardUnderTest) -> None:
+    rebooted.stub("last", f"echo asked >>'{rebooted.folder}/asked'; echo reboot\n")
     first = log_of(rebooted.follow(0, 0, "--files"), "reboot.log")
     write_tree(root_of(rebooted), {"proc/last_kmsg": "something new\n", "proc/uptime": "99.00 1.00\n"})
     assert log_of(rebooted.follow(0, 0, "--files"), "reboot.log") == first
+    assert (rebooted.folder / "asked").read_text() == "asked\n"
 
 
 @pytest.mark.parametrize("why", ["same boot", "has its end", "never started", "nobody asked for files"])
@@ -147,7 +149,9 @@ def test_only_a_run_that_a_reboot_cut_is_explained(rebooted: BoardUnderTest, why
     assert "done" in frames[-1][0] and log_of(frames, "stdout.log") == b"half an ans"
 
 
-def test_without_a_place_to_write_the_run_itself_still_gets_through(rebooted: BoardUnderTest) -> None:
-    rebooted.stub("mktemp", "exit 1\n")
+@pytest.mark.parametrize("broken", ["mktemp", "sed", "id", "ln"])
+def test_whatever_breaks_in_it_the_run_itself_still_gets_through(rebooted: BoardUnderTest, broken: str) -> None:
+    rebooted.stub("last", "echo reboot\n")
+    rebooted.stub(broken, "exit 1\n")
     frames = rebooted.follow(0, 0, "--files")
     assert json.loads(START) == state_of(frames)["start"] and log_of(frames, "stdout.log") == b"half an ans"
