@@ -34,6 +34,7 @@ __all__ = ["Board", "Completed", "Endpoint"]
 
 _FOREVER_S = 7 * 86400  # the most that a board is asked to wait for one command
 _CLOSE_S = 0.5  # to say good-bye on a channel; a peer that does not take it is cut off
+_ENDED_FROM_OUTSIDE = (129, 143)  # as a shell counts HUP and TERM
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Board:
                 while data := call.command.read(last):
                     out.add(data)
             exit_code = self._exit_code(call, deadline, doing, ended=data is not None)
+            self._look_for_shutdown(exit_code, doing)
             stderr = call.command.stderr()
             truncated = out.dropped or call.command.stderr_cut
         if check and exit_code:
@@ -129,6 +131,7 @@ class Board:
                     break
                 yield data
             exit_code = self._exit_code(call, deadline, doing, ended=data is not None)
+            self._look_for_shutdown(exit_code, doing)
             said = tail(call.command.stderr())
         if exit_code:
             raise CommandFailed(shown(argv), exit_code, said, board=self.name, doing=doing)
@@ -215,6 +218,11 @@ class Board:
             said = f"the login shell did not start the command and ended with {exit_code}: {command.noise}"
             raise BoardError(said, board=self.name, doing=doing)
         return exit_code
+
+    def _look_for_shutdown(self, exit_code: int, doing: str) -> None:
+        """Was the command ended by HUP or TERM that did not come from us? So begins a board's going down."""
+        if exit_code in _ENDED_FROM_OUTSIDE:
+            raise ConnectionDropped("the board ended the command; it may be going down", board=self.name, doing=doing)
 
     def _gone(self, error: BaseException | None, deadline: Deadline, doing: str) -> FleetError:
         """The connection went, or nothing more was heard; what was started may go on."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fleet.deadline import Deadline
-from fleet.errors import BoardError, CommandFailed, HostKeyUnknown
+from fleet.errors import BoardError, CommandFailed, ConnectionDropped, HostKeyUnknown
 from fleet.ssh.command import Raw
 from fleet.ssh.connection import Board
 from fleet.ssh.guard import guarded
@@ -230,3 +230,17 @@ def test_a_login_shell_that_refuses_commands_is_named(tmp_path: Path, key_folder
 def test_a_command_line_that_is_too_long_is_refused_before_it_is_sent(board: Board, soon: Deadline) -> None:
     with pytest.raises(ValueError, match="by stdin"):
         board.run(["echo", "x" * 200_000], deadline=soon)
+
+
+@pytest.mark.parametrize("signal", ["TERM", "HUP"])
+def test_a_command_that_the_board_ends_is_a_dropped_connection_and_no_failure(
+    server: Sshd, soon: Deadline, signal: str
+) -> None:
+    """An orderly reboot ends everybody's commands before it ends the connections."""
+    script = f"kill -{signal} $$; sleep 60"
+    with Board(server.endpoint(), server.known()) as board:
+        with pytest.raises(ConnectionDropped, match="going down"):
+            board.run(["sh", "-c", script], deadline=soon, check=False)
+        with pytest.raises(ConnectionDropped, match="going down"):
+            list(board.stream(["sh", "-c", script], idle_s=30, deadline=soon))
+        assert board.run(["echo", "still here"], deadline=soon).stdout == b"still here\n"
