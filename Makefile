@@ -1,7 +1,8 @@
 # make demo   Qwen3-0.6B on two virtual boards at 1, 2 and 3 NPU cores: logs, table, spreadsheet
 # make test   every check that needs no machine of its own; sets itself up from a fresh clone
 # make test-vm   the same driver against whole Linux machines: reboots, power cuts, full disks (about 6 minutes)
-.PHONY: demo test test-vm lint types shell-lint unit benchmark clean
+# make chaos N=300 [FIRST=1000]   campaigns that all kinds of trouble befall, compared with what really happened
+.PHONY: demo test test-vm lint types shell-lint unit chaos benchmark clean
 BIN := .venv/bin
 
 demo:
@@ -28,6 +29,12 @@ unit:
 test-vm:
 	@sh dev/setup.sh vm
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/vm
+
+chaos: FIRST ?= 1000
+chaos: N ?= 300
+chaos:
+	@sh dev/setup.sh test
+	$(BIN)/python -m tests.chaos --seeds $(FIRST)..$$(($(FIRST) + $(N) - 1)) --jobs 2
 
 benchmark:
 	@sh dev/setup.sh benchmark
