@@ -366,6 +366,23 @@ def test_nobody_steals_while_a_run_goes(board: BoardUnderTest) -> None:
     assert steal(board, "aaa", "bbb")["held"]["token"] == "bbb"
 
 
+def test_a_board_is_taken_over_together_with_its_run_when_that_was_asked_for(board: BoardUnderTest) -> None:
+    hold(board, "aaa")
+    scripts = board.runs.parent / "scripts" / "0"
+    shutil.copytree(SCRIPTS, scripts)
+    up = board.pipe("up")
+    start(board, "aaa", "r1", "60", "sh", "-c", f"echo up >'{up.path}'; exec sleep 1000")
+    up.read_line()
+    argv = [str(board.stubs / "sh"), str(scripts / "lease.sh"), "evict", "zzz", "bbb", "600", "o", "p", ""]
+    wrong = subprocess.run(argv, env=board.env, capture_output=True, timeout=DEADLINE_S)
+    assert wrong.returncode == REFUSED and lease(board, "show")["run"] == "c1/r1"
+    argv[3] = "aaa"
+    done = subprocess.run(argv, env=board.env, capture_output=True, timeout=DEADLINE_S)
+    assert done.returncode == 0 and json.loads(done.stdout)["held"]["token"] == "bbb", done.stderr
+    assert json.loads((board.run_dir() / "end.json").read_bytes())["result"] == "cancelled"
+    assert lease(board, "show")["run"] is None
+
+
 def waits_for(locked: Path) -> bool:
     """Does somebody wait for the lock on this file?"""
     inode = f":{locked.stat().st_ino} "
