@@ -42,6 +42,10 @@ unit_of() {                                          # RUN_DIR
 # ---------------------------------------------------------------------------------------------------------- the launch
 
 launch_systemd() {                                   # ARGUMENTS OF _run
+    # systemd 252 writes a service down with quotes and backslashes as they are, and misreads them at the next
+    # `systemctl daemon-reload`: the end of this run would not be recorded.
+    shell=$(command -v sh)
+    case $1$here$shell in *[!A-Za-z0-9/._@:+,=~-]*) launch_setsid "$@"; return 0 ;; *) ;; esac
     parcel=$1/.launch.$$ fifo=$1/.answer.$$
     unit_of "$1"
     own_umask=$(umask)
@@ -103,23 +107,15 @@ pack() {                                             # WORD...
 }
 
 ask_for_service() {                                  # RUN_DIR LIMIT_S
-    shell=$(command -v sh)
     set -- "$1" "$2" --unit="$unit" --description="rkfleet run ${1##*/}" --collect --quiet --no-ask-password \
         --service-type=exec -p RuntimeMaxSec=$((${2%%.*} + 1 + BACKSTOP_S)) -p TimeoutStopSec="$STOP_S" \
         -p KillMode=control-group -p OOMPolicy=kill -p User="$(id -u)" -p Group="$(id -g)" \
         -p WorkingDirectory="$1" -p StandardInput=null \
-        -p ExecStopPost="$(unit_words "$shell" "$here/job.sh" _ended "$1" $$)"
-    memory_to_spare
-    [ -z "$memory" ] || set -- "$@" -p MemoryMax="$memory"
-    ask_dir=$1
+        -p ExecStopPost="$shell $here/job.sh _ended $1 $$" -- "$shell" "$here/job.sh" _unit "$1" $$
     shift 2
-    privileged systemd-run "$@" -- "$shell" "$(no_dollar "$here/job.sh")" _unit "$(no_dollar "$ask_dir")" $$ </dev/null
-}
-
-no_dollar() { printf '%s' "$1" | sed 's/[$]/$$/g'; } # systemd puts variables into the words of a command
-
-unit_words() {                                       # WORD..., as systemd reads a command line
-    for word in "$@"; do printf '"%s" ' "$(printf '%s' "$word" | sed 's/[\\"]/\\&/g; s/[$]/$$/g')"; done
+    memory_to_spare
+    [ -z "$memory" ] || set -- -p MemoryMax="$memory" "$@"
+    privileged systemd-run "$@" </dev/null
 }
 
 memory_to_spare() {                                  # sets `memory`, bytes; empty when the kernel does not say

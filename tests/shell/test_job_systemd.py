@@ -111,15 +111,11 @@ def test_the_limit_on_memory_is_what_the_board_can_spare(systemd: BoardUnderTest
     assert f"MemoryMax={limit}" in calls(systemd, "asked")[0]
 
 
-def test_dollars_in_paths_are_not_for_systemd_to_read(systemd: BoardUnderTest) -> None:
+def test_a_path_that_systemd_would_misread_is_left_to_setsid(systemd: BoardUnderTest) -> None:
     odd = systemd.folder / 'a $HOME "b" \\c' / "runs" / "c1" / "r1"
     systemd.script("job.sh", "start", odd, "60", "--", "true", stdin=b"{}")
-    systemd.wait_free(odd / "lock")
-    (words,) = calls(systemd, "asked")
-    doubled = str(odd).replace("$", "$$")
-    assert words[-2] == doubled
-    (stop_post,) = [word for word in words if word.startswith("ExecStopPost=")]
-    assert '"' + doubled.replace("\\", "\\\\").replace('"', '\\"') + '"' in stop_post
+    assert systemd.wait(odd)["way"] == "setsid"
+    assert calls(systemd, "asked") == []
 
 
 def test_a_normal_user_asks_by_sudo_without_a_password_and_only_where_sudo_is(systemd: BoardUnderTest) -> None:
