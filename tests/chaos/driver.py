@@ -49,7 +49,10 @@ def main() -> None:
     from invoke.main import program
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    except KeyboardInterrupt:
+        sys.exit(1)  # what Invoke makes of one that comes a moment later
     program.run(["invoke", "--search-root", str(PROJECT), *sys.argv[1:]])
 
 

@@ -121,7 +121,8 @@ class Runner:
         homes, outcomes = [], Counter[str]()
         campaigns = (script.campaign, f"{script.campaign}-second")
         for number, folder in enumerate(world.homes):
-            if number not in {one.home for one in stage.drivers}:
+            # Only the first one is asked again, and only it has what ran then.
+            if number not in ({0} if again else {one.home for one in stage.drivers}):
                 continue
             runs = [run for name in campaigns for run in read_campaign(folder / "collected", name)]
             told = {(run.board, f"{run.campaign}/{run.run}"): str(run.outcome) for run in runs}
