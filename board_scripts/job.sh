@@ -194,12 +194,12 @@ cancel() {                                           # RUN_DIR
     number_of pid "$json"
     wrapper=$number
     patience_s=0
+    : >"$dir/.cancel" || :                           # a signal alone could be anybody's; and for who records the end
     if [ -n "$wrapper" ] && is_wrapper "$wrapper" && kill -s TERM "$wrapper" 2>/dev/null; then
         patience_s=$((GRACE_S + 5))                  # TERM, its grace, then the record: facts, kernel log, end.json
     fi
     if held "$dir/lock" "$patience_s"; then
         # A wrapper that is stopped or hangs dies here; then its guard, if there is one, ends the rest.
-        : >"$dir/.cancel" || :                       # for who records the end in its place
         [ -z "$wrapper" ] || ! is_wrapper "$wrapper" || kill -s KILL "$wrapper" 2>/dev/null || :
         if held "$dir/lock" 1; then
             sweep || :

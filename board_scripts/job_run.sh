@@ -21,6 +21,7 @@ FILE_BLOCKS=524288                                   # ulimit -f counts 512 byte
 GRACE_S=5                                            # between TERM and KILL
 FACTS_S=20                                           # facts.sh takes 0.1 s; a wedged NPU driver lets its readers hang
 LEASE_AFTER_S=300                                    # on top of LIMIT_S: the kill, the facts after it, the pull, the next start
+GOING_DOWN_S=${RKFLEET_GOING_DOWN_S:-10}             # between TERM and KILL: busybox's init leaves 1, sysvinit 5
 RESERVE_BYTES=65536                                  # kept free for end.json and facts.after.json on a disk that the run fills
 
 answer() {
@@ -266,6 +267,9 @@ JSON
             rm -f -- "$dir/.reserve" "$dir/.helper" "$dir/.armed" "$dir/keeper.lock"
             exit 0
         fi
+        # A system without systemd says TERM to everybody when it goes down, and KILL a moment later; then no end is
+        # recorded, because that the board started anew is what became of the run. Who lives on was meant alone.
+        if [ "$way" = setsid ] && [ ! -e "$dir/.cancel" ]; then sleep "$GOING_DOWN_S" 7<&- 8<&- 9<&- || :; fi
         # The guard would have been here first: without it, systemd is who stops a run after its limit, not a person.
         if overdue; then result=timeout status=124; else result=cancelled; fi
     fi
