@@ -422,14 +422,15 @@ def test_the_fleets_own_connection_meets_the_same_board_after_a_power_loss(board
         assert before != after
 
 
-def test_a_power_loss_in_the_middle_of_a_bench_costs_that_run_and_no_other(home: Home) -> None:
-    home.inventory({"a": entry("power_loss", away_s=0.5)})
+@pytest.mark.parametrize("kind", ["power_loss", "reboot"])
+def test_a_new_start_in_the_middle_of_a_bench_costs_that_run_and_no_other(home: Home, kind: str) -> None:
+    home.inventory({"a": entry(kind, away_s=0.5)})
     done = home.invoke("bench", "--cores", "1,3", "--repeats", "1", "--format", "json", code=1)
     cells = {cell["npu_cores"]: cell for cell in json.loads(done.stdout)}
     assert cells[3]["outcome"] == "ok"
     assert "rebooted" in json.dumps(cells[1])
     events = home.truth("a")
-    assert [event["fault"] for event in events if event["event"] == "fault"] == ["power_loss"]
+    assert [event["fault"] for event in events if event["event"] == "fault"] == [kind]
     assert len([event for event in events if event["event"] == "boot"]) == 2
     demos = [event for event in events if event["event"] == "demo_ended"]
     assert [event["code"] for event in demos] == [None, 0, 0, 0]
