@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from invoke import Context, Exit
 
 from verbs.kit import BOARD, FORMAT, INTERRUPTED, headline, leave, open_session, stderr, verb
-from verbs.results import pull, summaries
+from verbs.results import make_room, pull, summaries
 
 if TYPE_CHECKING:
     from fleet.bench import Order
@@ -106,22 +106,25 @@ def nightly(
     from analysis.reading import read_campaign
     from fleet.boards import read_states
     from fleet.campaign import begun
+    from fleet.errors import ExitCode, worst
     from fleet.options import Bench, named_suite, order
     from fleet.rows import planned_rows
 
     check_format(format)
     session = open_session()
     asked = order(session, Bench().over(named_suite(session, suite)), board)
-    for state in read_states(asked.request.boards, session.connect):
+    states = read_states(asked.request.boards, session.connect)
+    for state in states:
         print(state.error.message() if state.error else f"{state.entry.name}: answers", file=sys.stderr)
-    code = measure(session, asked, recover=recover)
-    code = max(code, pull(session, board))
+    codes = [measure(session, asked, recover=recover)]
+    up = [state.entry.name for state in states if state.error is None]
+    codes += [pull(session, up), make_room(session, up)] if up else []
     for path in summaries(session):
         print(f"wrote {path}", file=sys.stderr)
     runs = read_campaign(session.collected, asked.campaign)
     ended = {(run.board, run.run): (str(run.outcome), run.reason) for run in runs}
     print(listing(planned_rows(begun(session.collected, asked.campaign), ended), format))
-    leave(code)
+    leave(worst(map(ExitCode, codes)))
 
 
 @verb(help={"format": FORMAT})
