@@ -46,11 +46,18 @@ if [ -e "scripts/$2/job.sh" ]; then echo there; exit 0; fi
 find scripts -mindepth 1 -maxdepth 1 -name '*.*' -mtime +0 -exec rm -rf '{}' + 2>/dev/null
 room "$PWD" "$3"
 """
+# What arrives has to be what its name says, or a bit that turned over on the way would stay on the board for good.
 # On the disk before it has its name: after a power cut a script is whole or not there.
-_UNPACK = (
-    'cd -- "$1/scripts" && mkdir -p -- "$2.$$" && { tar -xf - -C "$2.$$" && { sync -- "$2.$$"/* 2>/dev/null || sync; }'
-    ' && mv -T -- "$2.$$" "$2"; } 2>&1 >/dev/null | head -n 1 >&2; rm -rf -- "$2.$$"; [ -e "$2/job.sh" ]'
-)
+_UNPACK = r"""
+cd -- "$1/scripts" && mkdir -p -- "$2.$$" && {
+    cat >"$2.$$/.tar" && case $(sha256sum <"$2.$$/.tar") in
+        "$2"*) tar -xf "$2.$$/.tar" -C "$2.$$" && rm -f -- "$2.$$/.tar" ;;
+        *) echo "they did not arrive as they were sent" >&2; false ;;
+    esac && { sync -- "$2.$$"/* 2>/dev/null || sync; } && mv -T -- "$2.$$" "$2"
+} 2>&1 >/dev/null | head -n 1 >&2
+rm -rf -- "$2.$$"
+[ -e "$2/job.sh" ]
+"""
 
 
 @dataclass(frozen=True)
