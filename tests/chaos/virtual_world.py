@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fleet.scripts import _bundle
 from tests.chaos import observed, processes
-from tests.chaos.referee import Demo, Snapshot, Span, Truth
+from tests.chaos.referee import Demo, Files, Snapshot, Span, Truth
 from tests.chaos.scenario import BOARDS, Action, Scenario
 from tests.chaos.world import MODEL, Later, Refused, World
 from virtual import control, lifecycle
@@ -25,6 +27,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 CONFIG = {"time_scale": 30.0, "disk_mib": 48}
 LASTING = ("freeze", "unreachable", "slow", "cut", "corrupt", "disk_full")
 COUNTED = {"session": "session", "demo_started": "demo", "demo_ended": "over", "boot": "boot"}
+NOBODY = "None"
 NO_WISH = {"away_s": None, "for_ever": False, "count": None, "rate": None, "for_s": None, "seed": 0, "way": "out"}
 
 
@@ -136,15 +139,16 @@ class VirtualWorld(World):
                 began = demos[event["run"]]
                 demos[event["run"]] = Demo(began.run, began.began_s, event["t_s"], event["code"], began.boot_id)
         store = self._store(board)
+        disk = observed.runs_in(store)
         locks = [run for run, seen in said["runs"].items() if seen["lock_held"]]
         locks += ["the board"] if said["locks"]["board_lock_held"] else []
         leases = {name: text for name, text in said["locks"]["lease_files"].items() if name != "lease.log"}
         return Truth(
             board,
-            tuple(demos.values()),
+            _named(list(demos.values()), disk),
             frozenset(ended),
             tuple(snapshots),
-            observed.runs_in(store),
+            disk,
             tuple(locks),
             tuple(f"{name}: {text.strip()}" for name, text in leases.items()),
             observed.litter_in(store),
@@ -190,6 +194,16 @@ class VirtualWorld(World):
             scripts.extractall(store / "scripts" / version, filter="data")
         for path in (store, *store.rglob("*")):
             hand_over(path)
+
+
+def _named(demos: list[Demo], disk: Mapping[str, Files]) -> tuple[Demo, ...]:
+    """A demo that was killed before the board could look whose it was is that of the one run that has none."""
+    known = {demo.run for demo in demos}
+    without = [run for run, files in disk.items() if "start.json" in files and run not in known]
+    nameless = [demo for demo in demos if demo.run == NOBODY]
+    if len(nameless) == len(without) == 1:
+        demos[demos.index(nameless[0])] = replace(nameless[0], run=without[0])
+    return tuple(demos)
 
 
 def _run(event: dict[str, Any]) -> str:
