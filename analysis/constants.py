@@ -32,7 +32,7 @@ DEFAULT_RUNTIME = (1, 2, 3)  # the most used one, where nobody says which
 FLASH_SINCE = (1, 2, 0)  # word embeddings stay in the file from here on (the demos set embed_flash=1), before: fp32
 
 # Memory
-MEMORY_LOW = 0.94  # of the prediction; published values of other boards: 0.87 (an error of ours of 15 %) to 1.08
+MEMORY_LOW = 0.94  # of the prediction; published values are 0.94 to 1.08, but for one model of 0.5B (0.89 to 0.92)
 MEMORY_HIGH = 1.08
 VISION_BASE_BYTES = 100 * MIB  # of the RKNN runtime beside the encoder's weights
 FP16_BYTES = 2
@@ -51,7 +51,7 @@ PINNED_LOW, PINNED_HIGH = 0.93, 1.06  # of the prediction: the vendor's rows fro
 # vendor's speed. Three points and two constants: enough for the low end of an interval, not for a value.
 SHIPPED_LAYER_S = 2.29e-3
 SHIPPED_BUS_BYTES_PER_S = 32.1e9
-SHIPPED_LOW = 0.85  # the slowest published rows are so much slower yet
+SHIPPED_LOW = 0.85  # the slowest rows are so much slower yet; a board below has a fault, such as DRAM that stays slow
 # Share of the bus that 1 and 2 cores can draw; the host's work a layer stays. One core: one source, nine models, each
 # with 1 and 3 cores (0.41 to 0.52 of the speed). Two cores: one model, on a board that was not tuned. The vendor
 # publishes neither, so the ends are wide.

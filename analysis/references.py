@@ -1,0 +1,118 @@
+"""Published numbers with their sources: what others saw, never a measurement of ours.
+
+A file of ``references/`` is a list of tables. A table has a source, its revision, and conditions that hold for its rows
+unless a row says otherwise. What a publication does not say is missing there, and None here. A ``suspect`` row stays
+visible with its reason; whoever makes a mean leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis.architecture import Architecture, architecture_of
+from analysis.constants import GIB, MIB
+from analysis.errors import CannotRead
+
+REFERENCES = Path("references")
+ARCHITECTURES = "architectures.yaml"
+_UNITS = {"MiB": MIB, "GiB": GIB}
+_TEXTS = frozenset({"model", "dtype", "runtime", "clocks", "memory_of", "memory_unit", "suspect"})
+_NUMBERS = frozenset(
+    {*("npu_cores", "context", "prompt_tokens", "new_tokens"), *("ttft_ms", "generate_tps", "encode_ms", "memory")}
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One row of a publication."""
+
+    model: str
+    title: str
+    source: str
+    revision: str
+    npu_cores: int
+    dtype: str | None = None
+    runtime: str | None = None
+    clocks: str | None = None
+    context: int | None = None
+    prompt_tokens: int | None = None
+    new_tokens: int | None = None
+    ttft_ms: float | None = None
+    generate_tps: float | None = None
+    encode_ms: float | None = None
+    memory_bytes: float | None = None
+    memory_of: str | None = None  # process (VmHWM) or machine
+    suspect: str | None = None  # why it is believed to be wrong
+
+
+def load_references(folder: Path = REFERENCES) -> tuple[Reference, ...]:
+    """Every row of every table, in the order of the file names."""
+    files = [path for path in sorted(folder.glob("*.yaml")) if path.name != ARCHITECTURES]
+    if not files:
+        raise CannotRead("has no file with published numbers", file=str(folder))
+    return tuple(row for path in files for row in _rows(path))
+
+
+def load_architectures(folder: Path = REFERENCES) -> dict[str, Architecture]:
+    """The architectures of the models that references are about, by the names that are used there."""
+    path = folder / ARCHITECTURES
+    found = {}
+    for name, numbers in _mapping(_read(path).get("models"), path, "models").items():
+        try:
+            found[str(name)] = architecture_of(_mapping(numbers, path, str(name)))
+        except ValueError as wrong:
+            raise CannotRead(f"{name}: {wrong}", file=str(path)) from None
+    return found
+
+
+def _rows(path: Path) -> Iterator[Reference]:
+    for at, table in enumerate(_list(_read(path).get("tables"), path, "tables")):
+        about = {
+            key: str(_mapping(table, path, f"tables.{at}").get(key, "")) for key in ("title", "source", "revision")
+        }
+        lacking = [key for key, text in about.items() if not text]
+        if lacking:
+            raise CannotRead(f"tables.{at} has no {lacking[0]}", file=str(path))
+        shared = _mapping(table.get("conditions", {}), path, f"{about['title']}: conditions")
+        for number, row in enumerate(_list(table.get("rows"), path, f"{about['title']}: rows")):
+            where = f"{about['title']}: row {number + 1}"
+            yield _reference({**shared, **_mapping(row, path, where)}, about, path, where)
+
+
+def _reference(row: Mapping[str, Any], about: Mapping[str, str], path: Path, where: str) -> Reference:
+    for key, value in row.items():
+        good = key in _TEXTS and isinstance(value, str) and value
+        counted = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e12
+        if not good and not (key in _NUMBERS and counted):
+            raise CannotRead(f"{where}: {key}: {value!r} is not understood", file=str(path))
+    memory = row.get("memory")
+    if "model" not in row or "npu_cores" not in row or (memory is not None and row.get("memory_unit") not in _UNITS):
+        raise CannotRead(f"{where}: needs model, npu_cores, and a memory_unit of MiB or GiB", file=str(path))
+    given: dict[str, Any] = {field.name: row[field.name] for field in fields(Reference) if field.name in row}
+    # Rounded, for a published 1.24 GiB is no whole number of bytes.
+    given["memory_bytes"] = None if memory is None else float(round(memory * _UNITS[row["memory_unit"]]))
+    return Reference(**{**about, **given})
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        return _mapping(yaml.safe_load(path.read_text(encoding="utf-8")), path, "the file")
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as wrong:
+        raise CannotRead(f"can not be read: {wrong}", file=str(path)) from None
+
+
+def _mapping(value: object, path: Path, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise CannotRead(f"{where}: is not a mapping", file=str(path))
+    return value
+
+
+def _list(value: object, path: Path, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise CannotRead(f"{where}: is not a list", file=str(path))
+    return value
