@@ -55,7 +55,7 @@ def import_logs(
     about = _about(stated, catalogue)
     runs = find(path)
     evidence.check_space(collected, defaults.COLLECT_FREE_BYTES + sum(one.size_bytes for run in runs for one in run))
-    result = Imported(new_campaign_id(now, token or secrets.token_hex(2)), remarks=_remarks(about, catalogue))
+    result = Imported(new_campaign_id(now, token or secrets.token_hex(2)), remarks=_remarks(stated, about, catalogue))
     with _alone(collected):
         here = _Here(collected)
         for run in runs:
@@ -185,10 +185,7 @@ def _own_hint() -> Iterator[None]:
 
 def _about(stated: Stated, catalogue: Catalogue) -> dict[str, Any]:
     """What a plan says of a run, as far as a person knew it. Raises ConfigError for a kind that is not the model's."""
-    called = {
-        name.casefold(): model for model in catalogue.models for name in (model.name, model.title, *model.aliases)
-    }
-    model = called.get(stated.model.casefold())
+    model = catalogue.find(stated.model)
     if model is not None and stated.kind not in (None, str(model.kind)):
         raise ConfigError(f"{model.name} is of kind {model.kind}, not {stated.kind}", key="--kind")
     return {
@@ -200,10 +197,11 @@ def _about(stated: Stated, catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def _remarks(about: dict[str, Any], catalogue: Catalogue) -> list[str]:
+def _remarks(stated: Stated, about: dict[str, Any], catalogue: Catalogue) -> list[str]:
     names = [model.name for model in catalogue.models]
     if about["model"] in names:
-        return []
+        meant_instead = catalogue.remark(stated.model)
+        return [f"{stated.model}: {meant_instead}"] if meant_instead else []
     kind = "" if about["kind"] else "; without --kind llm or vlm it has no TTFT"
     return [f"{shown(about['model'])} is no model of models.yaml ({meant(about['model'], names)}): kept as typed{kind}"]
 

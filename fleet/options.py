@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from fleet import campaign as campaigns
 from fleet import defaults
 from fleet.bench import Order, new_name, order_again
+from fleet.config.catalogue import Catalogue, Kind, Model
 from fleet.config.inventory import BoardEntry
 from fleet.config.prompts import load_prompts
+from fleet.config.yaml_file import name_of
 from fleet.errors import ConfigError
 from fleet.plan import Request
 from fleet.run import SAFE_NAME
@@ -54,12 +56,9 @@ class Bench:
 
     def request(self, session: Session, boards: tuple[BoardEntry, ...]) -> Request:
         """What they ask for. Raises ConfigError; nothing has been touched then."""
-        models = session.catalogue().models
-        if not self.model and len(models) != 1:
-            raise ConfigError(f"say which model: {', '.join(m.name for m in models)}", key="--model")
         return Request(
             boards=boards,
-            model=session.catalogue().model(self.model) if self.model else models[0],
+            model=_text_model(session.catalogue(), self.model),
             cores=core_counts(self.cores or CORES),
             repeats=whole_number(self.repeats, "--repeats", 1, 1000, defaults.REPEATS),
             prompts=load_prompts(_prompt_file(session, self.prompts)),
@@ -76,6 +75,20 @@ def named_suite(session: Session, name: str) -> Suite:
     if not SAFE_NAME.fullmatch(name):
         raise ConfigError(f"{name!r} is no suite's name", key="--suite")
     return load_suite(session.file(f"{SUITES}/{name}.yaml"))
+
+
+def _text_model(catalogue: Catalogue, name: str) -> Model:
+    """The model that was named, else the first of the file. Raises ConfigError for one that can not be measured."""
+    if not name and not catalogue.models:
+        raise ConfigError("there is no model in it", file=name_of(catalogue.file))
+    model = catalogue.model(name) if name else catalogue.models[0]
+    if model.kind != Kind.LLM:
+        raise ConfigError(
+            f"{model.title} takes an image, and bench measures text models only so far",
+            key="--model",
+            hint=f"run the vendor's demo by hand, then invoke import LOG --model {model.name} --kind {model.kind}",
+        )
+    return model
 
 
 def _prompt_file(session: Session, typed: str) -> Path:

@@ -69,10 +69,15 @@ class Session:
         return own if own.exists() else self.project / name
 
     def catalogue(self) -> Catalogue:
-        """The models. Raises ConfigError."""
-        from fleet.config.catalogue import load_catalogue  # 10 ms that most verbs need not pay
+        """The models, the team's own among them. Raises ConfigError."""
+        from fleet.config.catalogue import load_catalogue  # 50 ms that most verbs need not pay
 
-        return load_catalogue(self.file("models.yaml"))
+        return load_catalogue(self.file("models.yaml"), self.local_models)
+
+    @property
+    def local_models(self) -> Path:
+        """Where the team's own models and model files are written down; need not exist."""
+        return self.home / "models.local.yaml"
 
     def select(self, patterns: Sequence[str] | None) -> tuple[BoardEntry, ...]:
         """The boards that ``--board`` means. Raises ConfigError."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     help={
         "board": BOARD,
         "suite": "a file of suites/ that says what to measure; the options below win over it",
-        "model": "a model of models.yaml; may be left out when there is one",
+        "model": "a model of models.yaml; default: the first one there",
         "cores": "NPU core counts, each is an artifact of its own; default 1,2,3",
         "repeats": "measured runs of each cell, on top of a warm-up; default 3",
         "prompts": "file of prompts, one 'id: text' a line; default suites/prompts/default.txt",
@@ -66,6 +66,8 @@ def bench(
     wanted = Bench(model, cores, repeats, prompts, new_tokens, context, limit)
     if suite:
         wanted = wanted.over(named_suite(session, suite))
+    if remark := session.catalogue().remark(wanted.model):
+        print(f"{wanted.model}: {remark}", file=sys.stderr)
     asked = order(
         session,
         wanted,

@@ -1,200 +1,189 @@
-"""The models of ``models.yaml``: a model is a name and its artifacts, one file for each NPU core count.
+"""All models that are known: those of ``models.yaml`` and, merged into them, the team's own of ``models.local.yaml``.
 
-The core count of an LLM is fixed when it is converted, so 1, 2 and 3 cores are three files. Real artifacts
-are for real boards, stand-ins (small files of the same shape) for virtual ones, and never the other way round.
+The second file lies beside the inventory. It adds files to known models and whole new models. A file of its own takes
+the place of the shipped entry for the same core count; where both speak of one file, they may not contradict.
 """
 
 from __future__ import annotations
 
-import enum
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator, Field
-
-from fleet.config.fields import Frozen, Name, Switch, Text, Version, once, refuse
+from fleet.config.artifacts import WrittenModel, WrittenModels, incomplete, shared_files, split
+from fleet.config.fields import Frozen
+from fleet.config.model import RK3588_DTYPES, Artifact, Cores, Count, Kind, Model, ModelFile
 from fleet.config.validate import Problem, config_error, validated
-from fleet.config.yaml_file import meant, name_of, read_yaml, shown
+from fleet.config.yaml_file import Document, meant, name_of, read_yaml, shown
 from fleet.errors import ConfigError
 
+__all__ = ["CATALOGUE_FILE", "LOCAL_FILE", "Artifact", "Catalogue", "Cores", "Count", "Kind", "Model", "load_catalogue"]
+
 CATALOGUE_FILE = Path("models.yaml")
-NPU_CORES = (1, 2, 3)  # of an RK3588
-
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\.rkllm")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-class Kind(enum.StrEnum):
-    """What a model takes."""
-
-    LLM = "llm"  # text
-    VLM = "vlm"  # text and an image
-
-
-def _file_name(text: str) -> str:
-    if not _FILE.fullmatch(text):
-        refuse(f"{shown(text)} is not a file name of letters, digits, '.', '_', '+' and '-' that ends in .rkllm")
-    return text
-
-
-def _sha256(text: str) -> str:
-    if not _SHA256.fullmatch(text):
-        refuse(f"{shown(text)} is not a sha256: 64 characters 0-9 and a-f")
-    return text
-
-
-Count = Annotated[int, Field(strict=True, ge=1, lt=2**53, description="a whole number above 0")]
-
-
-class Architecture(Frozen):
-    """The numbers that speed and memory are computed from."""
-
-    layers: Count
-    hidden: Count
-    heads: Count
-    kv_heads: Count
-    head_dim: Count
-    ffn: Count
-    vocab: Count
-    tied: Switch  # do input and output share one embedding table
-    source: Text
-
-
-class Artifact(Frozen):
-    """One model file."""
-
-    file: Annotated[str, Field(strict=True, description="a file name"), AfterValidator(_file_name)]
-    npu_core_num: int = Field(strict=True, ge=1, le=3, description="1, 2 or 3")
-    dtype: Name = Field(description="the quantization as the runtime prints it, such as W8A8")
-    toolkit: Version | None = None  # of the converter; None is not known
-    max_context: Count
-    size_bytes: Count | None = None
-    sha256: (
-        Annotated[str, Field(strict=True, description="64 characters in quotes"), AfterValidator(_sha256)] | None
-    ) = None
-    origin: Text  # where the file is from: an address or a command
-    standin: Switch = False
-
-
-class Model(Frozen):
-    """A model with its artifacts; ``name`` is its key in the file."""
-
-    name: str
-    title: str
-    kind: Kind
-    aliases: tuple[str, ...]
-    architecture: Architecture | None
-    artifacts: tuple[Artifact, ...]
-
-    def artifact(self, npu_core_num: int, *, standin: bool) -> Artifact:
-        """The artifact for this many NPU cores: a stand-in for virtual boards, a real one for real boards."""
-        fitting = [one for one in self.artifacts if one.standin == standin]
-        found = next((one for one in fitting if one.npu_core_num == npu_core_num), None)
-        if found is not None:
-            return found
-        counts = ", ".join(str(count) for count in sorted(one.npu_core_num for one in fitting))
-        what = "no stand-in artifact" if standin else "no artifact"
-        where = "a virtual board" if standin else "a real board"
-        raise ConfigError(
-            f"{self.title} has {what} for {npu_core_num} NPU core{'s' * (npu_core_num != 1)} on {where}; "
-            f"there is {f'one for {counts}' if counts else 'none at all'}. "
-            "The core count of an LLM is fixed when it is converted (num_npu_core)",
-            key="--cores",
-            hint=f"--cores {counts.replace(' ', '')}" if counts else "",
-        )
+LOCAL_FILE = "models.local.yaml"
 
 
 class Catalogue(Frozen):
-    """All models, in the order of the file."""
+    """All models, in the order of the files."""
 
     file: Path
     models: tuple[Model, ...]
 
     def model(self, name: str) -> Model:
         """The model of this name, title or alias; capital letters do not matter."""
-        by_name = {known.casefold(): model for model in self.models for known in _names(model)}
-        if name.casefold() in by_name:
-            return by_name[name.casefold()]
+        found = self.find(name)
+        if found is not None:
+            return found
         what = (
             f"{shown(name)} is no model of {name_of(self.file)}; {meant(name, [model.name for model in self.models])}"
         )
         raise ConfigError(what, key="--model")
 
+    def find(self, name: str) -> Model | None:
+        """The same, or None."""
+        by_name = {known.casefold(): model for model in self.models for known in model.names}
+        return by_name.get(name.casefold())
 
-class _Written(Frozen):
-    title: Text
-    kind: Annotated[Kind, Field(description="llm or vlm")]
-    aliases: Annotated[tuple[Name, ...], AfterValidator(once)] = Field(default=(), description="a list of other names")
-    architecture: Architecture | None = None
-    artifacts: tuple[Artifact, ...] = Field(description="a list of model files")
+    def remark(self, name: str) -> str | None:
+        """What a person must know who asked by this name: that it does not exist, and what is taken for it."""
+        model = self.find(name)
+        if model is None:
+            return None
+        return next((why for asked, why in model.instead_of.items() if asked.casefold() == name.casefold()), None)
 
 
-class _File(Frozen):
-    models: dict[Name, _Written] = Field(description="a mapping from model names to what is known of each")
+def load_catalogue(path: Path = CATALOGUE_FILE, local: Path | None = None) -> Catalogue:
+    """The catalogue in the file at ``path`` with what ``local`` adds, where that exists.
 
-
-def load_catalogue(path: Path = CATALOGUE_FILE) -> Catalogue:
-    """The catalogue in the file at ``path``, or one ConfigError with all that is wrong with it."""
-    document = read_yaml(path)
-    written = validated(_File, document)
-    found = [*_shared_names(written), *_shared_files(written), *_incomplete(written)]
-    if found:
-        raise config_error(document, found)
-    models = (
-        Model(
-            name=name,
-            title=entry.title,
-            kind=entry.kind,
-            aliases=entry.aliases,
-            architecture=entry.architecture,
-            artifacts=entry.artifacts,
-        )
-        for name, entry in written.models.items()
-    )
+    Raises one ConfigError with all that is wrong with the first of them that has something wrong.
+    """
+    _, shipped = _read(path)
+    models = [_model(name, entry) for name, entry in shipped.models.items()]
+    if local is not None and local.exists():
+        own_document, own = _read(local, known={model.name.casefold() for model in models})
+        found = list(_clashes(models, own, name_of(path)))
+        if found:
+            raise config_error(own_document, found)
+        models = _merged(models, own)
     return Catalogue(file=path, models=tuple(models))
 
 
-def _names(model: Model) -> tuple[str, ...]:
-    return (model.name, model.title, *model.aliases)
+def _read(path: Path, known: frozenset[str] | set[str] = frozenset()) -> tuple[Document, WrittenModels]:
+    """One file, checked for itself; a model that is ``known`` already need not be told again."""
+    document = read_yaml(path)
+    written = validated(WrittenModels, document)
+    found = [
+        *_shared_names(written),
+        *shared_files(written),
+        *incomplete(written),
+        *(
+            problem
+            for name, entry in written.models.items()
+            for problem in (_too_much(name, entry) if name.casefold() in known else _too_little(name, entry))
+        ),
+    ]
+    if found:
+        raise config_error(document, found)
+    return document, written
 
 
-def _shared_names(written: _File) -> Iterator[Problem]:
+def _model(name: str, entry: WrittenModel) -> Model:
+    artifacts, encoders = split(entry.artifacts)
+    assert entry.title is not None and entry.kind is not None  # _too_little has seen to it
+    return Model(
+        name=name,
+        title=entry.title,
+        kind=entry.kind,
+        aliases=entry.aliases,
+        instead_of=entry.instead_of,
+        architecture=entry.architecture,
+        vision=entry.vision,
+        parameters=entry.parameters,
+        active_parameters=entry.active_parameters,
+        runtime=entry.runtime,
+        dtypes=entry.dtypes or RK3588_DTYPES,
+        weights=entry.weights,
+        license=entry.license,
+        note=entry.note,
+        artifacts=artifacts,
+        vision_artifacts=encoders,
+    )
+
+
+def _too_little(name: str, entry: WrittenModel) -> Iterator[Problem]:
+    """A model that nobody else describes."""
+    if entry.title is None:
+        yield Problem(("models", name, "title"), "is missing; expected a text")
+    if entry.kind is None:
+        yield Problem(("models", name, "kind"), "is missing; expected llm or vlm")
+
+
+def _too_much(name: str, entry: WrittenModel) -> Iterator[Problem]:
+    """A second description of a model: which of them is true?"""
+    for field in sorted(entry.model_fields_set - {"artifacts"}):
+        yield Problem(("models", name, field), f"'{name}' is described in models.yaml; here it is given artifacts only")
+
+
+def _shared_names(written: WrittenModels) -> Iterator[Problem]:
     """Two models that answer to one name."""
     owner: dict[str, str] = {}
     for name, entry in written.models.items():
-        for called in (name, entry.title, *entry.aliases):
+        for called in (name, entry.title or name, *entry.aliases, *entry.instead_of):
             other = owner.setdefault(called.casefold(), name)
             if other != name:
                 yield Problem(("models", name), f"'{called}' is a name of '{other}' already")
 
 
-def _shared_files(written: _File) -> Iterator[Problem]:
-    """Two artifacts that would be one file on a board, or between which nobody could choose."""
-    files: dict[str, str] = {}
-    contents: dict[str, str] = {}
-    for name, entry in written.models.items():
-        choices: dict[tuple[int, bool], str] = {}
+def _clashes(models: list[Model], own: WrittenModels, shipped: str) -> Iterator[Problem]:
+    """Where the team's file can not stand beside the shipped one."""
+    by_key = {model.name.casefold(): model for model in models}
+    called = {name.casefold(): model for model in models for name in model.names}
+    files = {one.file.casefold(): (model, one) for model in models for one in _all_files(model)}
+    hashes = {one.sha256: one.file for _, one in files.values() if one.sha256}
+    for name, entry in own.models.items():
+        if name.casefold() not in by_key:
+            for other in (name, entry.title or name, *entry.aliases, *entry.instead_of):
+                if other.casefold() in called:
+                    owner = called[other.casefold()].name
+                    yield Problem(("models", name), f"'{other}' is a name of '{owner}' in {shipped} already")
         for at, one in enumerate(entry.artifacts):
             where = ("models", name, "artifacts", at)
-            if one.file.casefold() in files:
-                yield Problem(
-                    (*where, "file"), f"'{one.file}' is an artifact of '{files[one.file.casefold()]}' already"
-                )
-            files.setdefault(one.file.casefold(), name)
-            if one.sha256 and contents.setdefault(one.sha256, one.file) != one.file:
-                yield Problem((*where, "sha256"), f"this is the sha256 of '{contents[one.sha256]}' already")
-            same = choices.setdefault((one.npu_core_num, one.standin), one.file)
-            if same != one.file:
-                yield Problem((*where, "npu_core_num"), f"'{same}' is for {one.npu_core_num} NPU cores already")
+            if one.sha256 and hashes.get(one.sha256, one.file) != one.file:
+                yield Problem((*where, "sha256"), f"this is the sha256 of '{hashes[one.sha256]}' in {shipped} already")
+            owner_model, there = files.get(one.file.casefold(), (None, None))
+            if there is None or owner_model is None:
+                continue
+            if owner_model.name.casefold() != name.casefold():
+                what = f"'{one.file}' is an artifact of '{owner_model.name}' in {shipped} already"
+                yield Problem((*where, "file"), what)
+                continue
+            for field in ("npu_core_num", "dtype", "toolkit", "max_context", "size_bytes", "sha256", "standin"):
+                said, stands = getattr(one, field), getattr(there, field, None)
+                if said is not None and stands is not None and said != stands:
+                    what = f"{shown(said)} here, and {shown(stands)} for the same file in {shipped}"
+                    yield Problem((*where, field), what, hint="give a file of another make another name")
 
 
-def _incomplete(written: _File) -> Iterator[Problem]:
-    """A stand-in is made by us, byte for byte: there is no excuse for not knowing it."""
-    for name, entry in written.models.items():
-        for at, one in enumerate(entry.artifacts):
-            for field in ("size_bytes", "sha256"):
-                if one.standin and getattr(one, field) is None:
-                    where = ("models", name, "artifacts", at, field)
-                    yield Problem(where, "is missing; a stand-in has size_bytes and sha256")
+def _merged(models: list[Model], own: WrittenModels) -> list[Model]:
+    by_key = {name.casefold(): entry for name, entry in own.models.items()}
+    merged = []
+    for model in models:
+        entry = by_key.pop(model.name.casefold(), None)
+        merged.append(_with(model, entry) if entry else model)
+    new = (name for name in own.models if name.casefold() in by_key)
+    return [*merged, *(_model(name, own.models[name]) for name in new)]
+
+
+def _with(model: Model, entry: WrittenModel) -> Model:
+    """The model with the team's files, each in the place of the shipped one for the same cores and sort of board."""
+    artifacts, encoders = split(entry.artifacts)
+    taken = {(one.npu_core_num, one.standin) for one in artifacts}
+    taken_encoders = {(one.resolution, one.standin) for one in encoders}
+    kept = (one for one in model.artifacts if (one.npu_core_num, one.standin) not in taken)
+    kept_encoders = (one for one in model.vision_artifacts if (one.resolution, one.standin) not in taken_encoders)
+    return model.model_copy(
+        update={"artifacts": (*kept, *artifacts), "vision_artifacts": (*kept_encoders, *encoders)},
+    )
+
+
+def _all_files(model: Model) -> tuple[ModelFile, ...]:
+    return (*model.artifacts, *model.vision_artifacts)
