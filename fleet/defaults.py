@@ -62,3 +62,9 @@ MAX_NEW_TOKENS = 128  # long enough for a steady speed, short enough for three c
 MAX_CONTEXT_LEN = 4096  # what the two reports and most artifacts were made with
 RUN_LIMIT_S = 600  # a 4B model on one core loads in 60 s and makes 128 tokens in 60 more
 ATTACH_S = 24 * 3600.0  # a person who follows a run gives up before this does
+
+# Converting a model (fleet/recipe.py), as the vendor's examples do
+OPTIMIZATION_LEVEL = 1  # quantization that looks for better weights; slower to convert, no slower on a board
+QUANTIZATION = "normal"  # of w8a8; gdq and grq are for 4 bits
+CONTEXT_STEP = 32  # tokens; max_context is a multiple of it
+LONGEST_CONTEXT = 16384  # tokens that the toolkit takes as max_context
