@@ -72,19 +72,17 @@ def load_architectures(folder: Path = REFERENCES) -> dict[str, Architecture]:
 
 def _rows(path: Path) -> Iterator[Reference]:
     for at, table in enumerate(_list(_read(path).get("tables"), path, "tables")):
-        about = {
-            key: str(_mapping(table, path, f"tables.{at}").get(key, "")) for key in ("title", "source", "revision")
-        }
-        lacking = [key for key, text in about.items() if not text]
-        if lacking:
-            raise CannotRead(f"tables.{at} has no {lacking[0]}", file=str(path))
+        about = {key: _mapping(table, path, f"tables.{at}").get(key) for key in ("title", "source", "revision")}
+        for key, text in about.items():
+            if not isinstance(text, str) or not text:
+                raise CannotRead(f"tables.{at} has no {key} in words", file=str(path))
         shared = _mapping(table.get("conditions", {}), path, f"{about['title']}: conditions")
         for number, row in enumerate(_list(table.get("rows"), path, f"{about['title']}: rows")):
             where = f"{about['title']}: row {number + 1}"
             yield _reference({**shared, **_mapping(row, path, where)}, about, path, where)
 
 
-def _reference(row: Mapping[str, Any], about: Mapping[str, str], path: Path, where: str) -> Reference:
+def _reference(row: Mapping[str, Any], about: Mapping[str, Any], path: Path, where: str) -> Reference:
     for key, value in row.items():
         good = key in _TEXTS and isinstance(value, str) and value
         counted = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e12
