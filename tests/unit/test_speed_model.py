@@ -61,7 +61,7 @@ def test_a_board_as_it_comes_is_within_the_interval_though_far_from_the_value() 
     assert errors_of(published("generate_tps", "team's own")).worst > 1.5
 
 
-def test_the_low_end_without_pinned_clocks_does_not_excuse_a_board_with_slow_dram() -> None:
+def test_the_low_end_without_pinned_clocks_does_not_excuse_a_board_at_a_quarter_of_the_value() -> None:
     rows = published("generate_tps", "untuned")
     assert len(rows) == 3
     assert all(one.seen < one.predicted.low for one in rows)
