@@ -36,7 +36,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("sshd")
     board = Path(tempfile.mkdtemp(prefix="rkfleet-board-"))
     board.chmod(0o777)
-    extra = f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={board}/board.lock RKFLEET_LEASE={board}/lease\n"
+    extra = sshd.playing_board(board)
     try:
         with sshd.running(folder, user=request.param, extra=extra) as running:
             yield running

@@ -24,8 +24,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("sshd")
     board = Path(tempfile.mkdtemp(prefix="rkfleet-board-"))
     board.chmod(0o777)
-    # Its own lock: this machine is no board. sshd takes the first SetEnv alone, but one in a Match block before it.
-    extra = f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={board}/board.lock RKFLEET_LEASE={board}/lease\n"
+    extra = sshd.playing_board(board)
     try:
         with sshd.running(folder, user=request.param, extra=extra) as running:
             yield running
