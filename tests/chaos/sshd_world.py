@@ -34,7 +34,7 @@ NAME = BOARDS[0]
 WITNESS = """
 say() { printf '%s %s %s %s\\n' "$1" "$(date +%s.%N)" "$RKFLEET_RUN" "$2" >>'WITNESS'; }
 say began 0
-sleep 0.$(($$ % 8 + 1))
+sleep 0.$(($$ % 6 + 4))
 """
 
 
