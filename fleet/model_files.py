@@ -11,7 +11,7 @@ import enum
 import hashlib
 import json
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from fleet.config.model import ModelFile
 from fleet.deadline import Deadline
 from fleet.errors import BoardError, ConfigError
 from fleet.evidence import write_file
-from fleet.push import Placed
 from fleet.scripts import Store, prepare
 from fleet.ssh.connection import Board
 from fleet.text import tail
@@ -31,15 +30,19 @@ BLOCK_BYTES = 4 * 2**20
 
 Moved = Callable[[int, int], object]  # bytes read, of so many
 
-# artifact.sh finds one file; this asks it for many in one round trip, and only for those that are there.
+# artifact.sh finds one file; this asks for many in one round trip. `=FILE` wants its sha256, of `+FILE` it is enough to
+# know that it is there: reading gigabytes to compare them with nothing would take minutes.
 _FIND = r"""
 script=$1 records=$2 a=$3 b=$4 c=$5
 shift 5
-for file do
-    if [ -f "$a/$file" ] || [ -f "$b/$file" ] || [ -f "$c/$file" ]; then
-        sh "$script" find "$records" "$a/$file" "$b/$file" "$c/$file" || exit
+for word do
+    file=${word#?}
+    if [ ! -f "$a/$file" ] && [ ! -f "$b/$file" ] && [ ! -f "$c/$file" ]; then
+        echo '{"there": false}'
+    elif [ "$word" = "+$file" ]; then
+        echo '{"there": true, "sha256": null}'
     else
-        echo '{"path": null}'
+        sh "$script" find "$records" "$a/$file" "$b/$file" "$c/$file" || exit
     fi
 done
 """
@@ -124,24 +127,24 @@ def lies_here(folder: Path, files: Iterable[ModelFile], *, verify: bool, moved: 
 
 
 def lies_on(board: Board, entry: BoardEntry, files: Iterable[ModelFile], deadline: Deadline) -> dict[str, Lies]:
-    """How each of these files lies on a board. A board computes the sha256 of a file that it sees for the first time:
-    some 40 s a GB. Raises BoardError, Unreachable."""
+    """How each of these files lies on a board. A board computes a sha256 that the
+    catalogue has when it sees the file for the first time: some 40 s a GB. Raises BoardError, Unreachable."""
     wanted = list(files)
     if not wanted:
         return {}
     store = prepare(board, entry.paths.store, deadline)
     folders = _folders(entry, store)
-    words = [store.script("artifact.sh"), f"{store.models}/.sha256", *folders, *(one.file for one in wanted)]
+    words = [store.script("artifact.sh"), f"{store.models}/.sha256", *folders]
+    words += [f"{'=' if one.sha256 else '+'}{one.file}" for one in wanted]
     doing = "look for model files"
     answer = board.run(["sh", "-c", _FIND, "sh", *words], deadline=deadline.cap(defaults.HASH_S), doing=doing)
     try:
-        lines = [json.loads(line) for line in answer.stdout.splitlines()]
-        placed = [_placed(line) for line in lines]
+        found = [json.loads(line) for line in answer.stdout.splitlines()]
         return {
-            one.file: Lies.MISSING if there is None else _compared(one, there.sha256)
-            for one, there in zip(wanted, placed, strict=True)
+            one.file: _compared(one, said["sha256"]) if said.get("there", True) else Lies.MISSING
+            for one, said in zip(wanted, found, strict=True)
         }
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         said = tail(answer.stdout, 200)
         raise BoardError(f"the answer makes no sense: {said}", board=board.name, doing=doing) from None
 
@@ -152,12 +155,6 @@ def _folders(entry: BoardEntry, store: Store) -> tuple[str, str, str]:
     demo = entry.paths.llm_demo
     beside = posixpath.dirname(store.absolute(demo)) if demo else store.models
     return own, store.models, beside
-
-
-def _placed(line: Mapping[str, object]) -> Placed | None:
-    if line["path"] is None:
-        return None
-    return Placed(str(line["path"]), str(line["sha256"]), int(str(line["size_bytes"])), 0)
 
 
 def _compared(one: ModelFile, sha256: str | None) -> Lies:

@@ -64,6 +64,13 @@ def test_what_is_told_wins_over_the_name_and_the_name_over_the_usual(
     assert any("banner" in remark for remark in added.remarks) == ("W8A8_RK3588" not in name)  # models.yaml has that
 
 
+def test_of_two_models_in_a_name_the_longer_is_meant(home: Home) -> None:
+    own = home.local
+    own.write_text("models: {qwen3-4b-ours: {title: Ours, kind: llm, artifacts: []}}")
+    with pytest.raises(ConfigError, match=r"models\.qwen3-4b-ours\.artifacts is written in a way"):
+        home.add(home.file("Qwen3-4B-ours-1core.rkllm"))
+
+
 def test_a_vision_encoder_has_no_core_count(home: Home) -> None:
     home.add(home.file("Qwen3-VL-2B_vision_448_FP16_RK3588.rknn"))
     (one,) = home.catalogue().model("qwen3-vl-2b").vision_artifacts
@@ -89,6 +96,8 @@ def test_the_same_file_again_changes_nothing(home: Home) -> None:
         "      dtype: W8A8\n      max_context: 4096\n      origin: mine\n# the end"),
         ("models:\n  Qwen3-0.6B:  # capitals\n    artifacts:\n      - {file: x.rkllm, npu_core_num: 1, dtype: W8A8,\n"
         "         max_context: 4096, origin: mine}\n\n      # of ours\n"),
+        ("models:\n  qwen3-0.6b:\n    artifacts:\n      - {file: x.rkllm, npu_core_num: 1, dtype: W8A8,\n"
+         "         max_context: 64, origin: o}\n  qwen3-4b:\n    artifacts: []\n"),
         "models:\n    own:\n        title: Own\n        kind: llm\n        artifacts: []\n\n# tail\n",
     ],
 )  # fmt: skip
