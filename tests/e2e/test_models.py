@@ -65,3 +65,18 @@ def test_a_model_that_takes_an_image_is_not_measured_yet(home):
     done = home.invoke("bench", "--model", "qwen3-vl-2b", code=2)
     assert "Qwen3-VL-2B takes an image, and bench measures text models only so far" in done.stderr
     assert not (home.folder / "collected").exists() and not (home.folder / ".virtual").exists()
+
+
+def test_who_asks_for_a_model_that_does_not_exist_is_told_what_is_measured(home):
+    home.inventory({"a": virtual()})
+    done = home.invoke("bench", "--model", "Qwen3-1B", "--cores", "2", "--repeats", "1", "--format", "json")
+    assert "Qwen3-1B: there is no Qwen3-1B" in done.stderr
+    assert {json.loads((run / "spec.json").read_text())["model"] for run in home.runs()} == {"qwen3-1.7b"}
+
+
+def test_a_model_that_is_judged_too_large_for_a_board_is_too_large_for_it(home):
+    home.inventory({"a": virtual(ram_gib=4)})
+    (row,) = json.loads(home.invoke("models", "--board", "a", "--model", "qwen3-4b", "--format", "json").stdout)
+    assert row["verdict"] == "NO" and row["missing"] is None
+    done = home.invoke("bench", "--model", "qwen3-4b", "--cores", "3", "--repeats", "1", "--format", "json", code=1)
+    assert [cell["outcome"] for cell in json.loads(done.stdout)] == ["oom"]
