@@ -121,8 +121,8 @@ class Home:
 class Driver:
     """One process of ours. ``code`` is None when it had to be ended; ``must``: what it has to end with, where known.
 
-    ``killed`` and ``interrupted``: signals that it was sent. Dead of SIGINT is 130 to the shell that asks, as it is when
-    the signal comes after the last line of the program.
+    ``killed`` and ``interrupted``: signals that it was sent. Dead of SIGINT, as when it comes after the program's last
+    line, is 130 to the shell that asks.
     """
 
     words: str
