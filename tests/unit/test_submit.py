@@ -1,4 +1,4 @@
-"""What is known of a start that was cut off: it was not started, it was, or nobody knows; never a wrong one of these."""
+"""What is known of a start that was cut off: it was not started, it was, or nobody knows; never the wrong one."""
 
 from __future__ import annotations
 
