@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from fleet.session import Session
 
 PROJECT = Path(__file__).resolve().parents[1]
+_ON_INTERRUPT = signal.getsignal(signal.SIGINT)  # of whoever started us: a job in the background does not hear it
 INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 
 BOARD = "names, patterns 'rk3588-[a-d]', '@group', '!exclusion'; repeatable or comma separated; default all"
@@ -36,6 +38,7 @@ def verb(help: dict[str, str] | None = None, positional: Sequence[str] = (), **o
             from analysis.errors import AnalysisError
             from fleet.errors import FleetError
 
+            signal.signal(signal.SIGINT, _ON_INTERRUPT)
             try:
                 body(*args, **kwargs)
             except (FleetError, AnalysisError) as error:
@@ -46,6 +49,9 @@ def verb(help: dict[str, str] | None = None, positional: Sequence[str] = (), **o
                 # `invoke parse … | head`: nobody listens any more, and Python would say so at its end
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise Exit(code=0) from None
+            finally:
+                # The result is out. Ctrl-C while Python cleans up behind it would make a signal of the exit code.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
 
         return task(auto_shortflags=False, help=help or {}, positional=list(positional), **options)(guarded)
 

@@ -51,7 +51,18 @@ def test_the_command_line_imports_nothing_heavy_at_the_top(path):
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
-    assert top <= {"__future__", "functools", "os", "sys", "collections", "pathlib", "typing", "invoke", "verbs"}
+    assert top <= {
+        "__future__",
+        "functools",
+        "os",
+        "signal",
+        "sys",
+        "collections",
+        "pathlib",
+        "typing",
+        "invoke",
+        "verbs",
+    }
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)

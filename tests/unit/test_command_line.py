@@ -42,3 +42,25 @@ def test_listing_the_verbs_loads_nothing_that_a_board_needs():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("moment", "code"), [("in the verb", 130), ("after it", 3)])
+def test_ctrl_c_is_an_exit_code_and_after_the_result_it_changes_nothing(moment, code):
+    script = (
+        "import os, signal, sys\n"
+        "from invoke import Context, Exit\n"
+        "from verbs.kit import leave, verb\n"
+        "def interrupt(when):\n"
+        f"    if when == {moment!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "@verb()\n"
+        "def measure(_c):\n"
+        "    interrupt('in the verb')\n"
+        "    leave(3)\n"
+        "try:\n"
+        "    measure(Context())\n"
+        "except Exit as ended:\n"
+        "    interrupt('after it')\n"
+        "    sys.exit(ended.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
