@@ -119,17 +119,12 @@ class Home:
 
 @dataclass(frozen=True)
 class Driver:
-    """One process of ours. ``code`` is None when it had to be ended; ``must``: what it has to end with, where known.
-
-    ``killed`` and ``interrupted``: signals that it was sent. Dead of SIGINT, as when it comes after the program's last
-    line, is 130 to the shell that asks.
-    """
+    """One process of ours. ``code`` is None when it had to be ended; ``must``: what it has to end with, where known."""
 
     words: str
     code: int | None
     output: str
     killed: bool = False
-    interrupted: bool = False
     must: int | None = None
 
 
@@ -329,7 +324,7 @@ def _driver(driver: Driver) -> Iterator[Violation]:
         yield Violation(6, driver.words, f"a traceback:\n{driver.output[-3000:]}")
     if driver.code is None:
         yield Violation(6, driver.words, f"it did not end in time; its last words:\n{end}")
-    elif driver.code not in EXIT_CODES | ({-9} if driver.killed else set()) | ({-2} if driver.interrupted else set()):
+    elif driver.code not in EXIT_CODES and not (driver.killed and driver.code == -9):
         yield Violation(6, driver.words, f"it ended with {driver.code}:\n{end}")
     elif driver.must is not None and driver.code != driver.must:
         yield Violation(6, driver.words, f"it ended with {driver.code}, and nothing was wrong any more:\n{end}")

@@ -37,7 +37,6 @@ class Started:
     began_s: float
     must: int | None
     killed: bool = False
-    interrupted: bool = False
     overdue: bool = False
     ended_s: float | None = None
 
@@ -123,7 +122,6 @@ class Stage:
                 None if one.overdue else one.process.returncode,
                 one.output.read_text(errors="replace"),
                 one.killed,
-                one.interrupted,
                 one.must,
             )
             for one in self.drivers
@@ -189,7 +187,6 @@ class Stage:
             one.killed = True
             one.process.kill()
         elif action.what == "driver_interrupted":
-            one.interrupted = True
             one.process.send_signal(signal.SIGINT)
         else:
             one.process.send_signal(signal.SIGSTOP)
