@@ -22,6 +22,7 @@ GRACE_S=5                                            # between TERM and KILL
 FACTS_S=20                                           # facts.sh takes 0.1 s; a wedged NPU driver lets its readers hang
 LEASE_AFTER_S=300                                    # on top of LIMIT_S: the kill, the facts after it, the pull, the next start
 GOING_DOWN_S=${RKFLEET_GOING_DOWN_S:-10}             # between TERM and KILL: busybox's init leaves 1, sysvinit 5
+END_TRIES=20                                         # of a second, for a disk that is full when a run ends
 RESERVE_BYTES=65536                                  # kept free for end.json and facts.after.json on a disk that the run fills
 
 answer() {
@@ -292,7 +293,13 @@ record_end() {                                       # [PROGRAM ARG...]
     [ -s "$dir/wrapper.log" ] || rm -f -- "$dir/wrapper.log"
     # Whoever finds end.json after a power cut relies on the logs being on the disk too.
     sync -- "$dir/stdout.log" "$dir/stderr.log" "$dir/dmesg.log" "$dir/telemetry.csv" 2>/dev/null || sync
-    put_end || say "can not write end.json: $put_error"
+    # Without this record a run counts as lost: a disk that somebody else fills may have room again in a moment.
+    end_tries=0
+    until put_end; do
+        end_tries=$((end_tries + 1))
+        if [ "$end_tries" -gt "$END_TRIES" ]; then say "can not write end.json: $put_error"; break; fi
+        sleep 1 4<&- 7<&- 8<&- 9<&- || :
+    done
     # .armed says until then that this was no timeout, to whoever records the end in our place.
     rm -f -- "$dir/.helper" "$dir/.armed" "$dir/.cancel" "$dir/keeper.lock"
 }

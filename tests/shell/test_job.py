@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -483,6 +484,24 @@ def test_a_term_to_the_wrapper_ends_the_run_as_cancelled(board: BoardUnderTest) 
     os.kill(board.state()["start"]["pid"], signal.SIGTERM)
     end = board.wait(board.run_dir())
     assert (end["result"], end["exit_code"], end["signal"]) == ("cancelled", 143, 15)
+
+
+def test_an_end_that_can_not_be_written_yet_is_written_later_and_the_run_goes_on_until_then(
+    board: BoardUnderTest,
+) -> None:
+    up, go = board.pipe("up"), board.pipe("go")
+    board.started("sh", "-c", f"echo up >'{up.path}'; read _ <'{go.path}'")
+    up.read_line()
+    in_its_way = board.run_dir() / f".end.json.{board.state()['start']['pid']}"
+    in_its_way.mkdir()
+    go.tell("on")
+    deadline = time.monotonic() + 20
+    while not (board.run_dir() / "facts.after.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    state = board.state()
+    assert (state["end"], state["now"]["run_alive"]) == (None, True)
+    in_its_way.rmdir()
+    assert board.wait(board.run_dir())["result"] == "success"
 
 
 # ----------------------------------------------------------------------------------------------------- state, list
