@@ -23,7 +23,8 @@ FACTS_S=20                                           # facts.sh takes 0.1 s; a w
 LEASE_AFTER_S=300                                    # on top of LIMIT_S: the kill, the facts after it, the pull, the next start
 GOING_DOWN_S=${RKFLEET_GOING_DOWN_S:-10}             # between TERM and KILL: busybox's init leaves 1, sysvinit 5
 END_TRIES=20                                         # of a second, for a disk that is full when a run ends
-RESERVE_BYTES=65536                                  # kept free for end.json and facts.after.json on a disk that the run fills
+RESERVE_BYTES=65536                                  # kept free for facts.after.json on a disk that the run fills
+END_BYTES=4096                                       # the place of end.json itself, which is not given away even for a moment
 
 answer() {
     # Whoever started us may be gone by now, and its pipe with it; the run goes on all the same.
@@ -33,7 +34,7 @@ answer() {
 }
 
 give_up() {                                          # ANSWER: nothing has run yet
-    rm -f -- "$spec" "$dir/.reserve" "$dir/.helper" "$dir/.armed" "$dir/.facts" "$dir/keeper.lock" "$dir/facts.before.json" \
+    rm -f -- "$spec" "$dir/.reserve" "$dir/.helper" "$dir/.armed" "$dir/.facts" "$dir/.end" "$dir/keeper.lock" "$dir/facts.before.json" \
         "$dir/spec.json" "$dir/stdout.log" "$dir/stderr.log" "$dir/telemetry.csv" 2>/dev/null || :
     answer "$1"
     exit 1
@@ -207,7 +208,8 @@ run_detached() {                                     # RUN_DIR LIMIT_S SPEC TOKE
     take_run_lock
     take_board "$token"
     mv -f -- "$spec" "$dir/spec.json" 2>/dev/null || give_up "can not write $dir/spec.json"
-    reserve_error=$(dd if=/dev/zero of="$dir/.reserve" bs="$RESERVE_BYTES" count=1 status=none 2>&1) ||
+    reserve_error=$({ dd if=/dev/zero of="$dir/.reserve" bs="$RESERVE_BYTES" count=1 status=none &&
+        dd if=/dev/zero of="$dir/.end" bs="$END_BYTES" count=1 status=none; } 2>&1) ||
         give_up "can not write $dir: ${reserve_error##*: }"
     { : >"$dir/.helper" && : >"$dir/.armed" && : >"$dir/keeper.lock" && : >>"$dir/stdout.log" && : >>"$dir/stderr.log" &&
         printf '%s\n' "$TELEMETRY_HEADER" >"$dir/telemetry.csv"; } 2>/dev/null ||
@@ -265,7 +267,7 @@ JSON
     if [ ! -e "$dir/.armed" ]; then result=timeout status=124; fi
     if [ -n "$was_stopped" ]; then
         if going_down; then
-            rm -f -- "$dir/.reserve" "$dir/.helper" "$dir/.armed" "$dir/keeper.lock"
+            rm -f -- "$dir/.reserve" "$dir/.end" "$dir/.helper" "$dir/.armed" "$dir/keeper.lock"
             exit 0
         fi
         # A system without systemd says TERM to everybody when it goes down, and KILL a moment later; then no end is
@@ -304,11 +306,25 @@ record_end() {                                       # [PROGRAM ARG...]
     rm -f -- "$dir/.helper" "$dir/.armed" "$dir/.cancel" "$dir/keeper.lock"
 }
 
+# stdin becomes FILE as `put` makes it, and in the blocks of RESERVED while there is one: that needs no room at all.
+put_over() {                                         # RESERVED FILE
+    over_text=$(cat)
+    if [ -f "$1" ] && printf '%s\n' "$over_text" | dd of="$1" bs=65536 conv=notrunc status=none 2>/dev/null &&
+        dd if=/dev/null of="$1" bs=1 seek=$((${#over_text} + 1)) count=0 conv=fsync status=none 2>/dev/null &&
+        mv -f -- "$1" "$2" 2>/dev/null; then
+        return 0
+    fi
+    rm -f -- "$1"
+    put "$2" <<TEXT
+$over_text
+TEXT
+}
+
 put_end() {
     duration=null
     if [ "$began" != null ] && [ "$ended" != null ]; then duration=$(seconds_between "$began" "$ended"); fi
     board_now
-    put "$dir/end.json" <<JSON
+    put_over "$dir/.end" "$dir/end.json" <<JSON
 {"result":"$result","exit_code":$status,"signal":$signal,"boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"duration_s":$duration,"way":"$way","limit_s":$limit,"memory_peak_bytes":$bytes,"dmesg":"$dmesg_word"}
 JSON
 }

@@ -40,7 +40,7 @@ tidy_run() {                                         # of `dir`
     for path in "$dir"/.[!.]* "$dir/keeper.lock"; do
         [ -e "$path" ] || continue
         case ${path##*/} in
-            .reserve | .helper | .armed | .facts | .dmesg | .cancel | keeper.lock) tidy_away "$path" ;;
+            .reserve | .end | .helper | .armed | .facts | .dmesg | .cancel | keeper.lock) tidy_away "$path" ;;
             .*.*) is_at_work "${path##*.}" "$dir" || tidy_away "$path" ;;
             *) ;;
         esac

@@ -486,12 +486,27 @@ def test_a_term_to_the_wrapper_ends_the_run_as_cancelled(board: BoardUnderTest) 
     assert (end["result"], end["exit_code"], end["signal"]) == ("cancelled", 143, 15)
 
 
+def test_an_end_finds_room_on_a_disk_that_has_none(board: BoardUnderTest) -> None:
+    up, go = board.pipe("up"), board.pipe("go")
+    folder = board.started("sh", "-c", f"echo up >'{up.path}'; read _ <'{go.path}'")
+    up.read_line()
+    kept = (folder / ".end").stat()
+    # As on a full disk: what is new can not be written, what is there can be written over.
+    (folder / f".end.json.{board.state()['start']['pid']}").mkdir()
+    go.tell("on")
+    assert board.wait(folder)["result"] == "success"
+    written = (folder / "end.json").stat()
+    assert (written.st_ino, written.st_size < kept.st_size) == (kept.st_ino, True)
+    assert (folder / "end.json").read_bytes().count(b"\n") == 1 and not (folder / ".end").exists()
+
+
 def test_an_end_that_can_not_be_written_yet_is_written_later_and_the_run_goes_on_until_then(
     board: BoardUnderTest,
 ) -> None:
     up, go = board.pipe("up"), board.pipe("go")
     board.started("sh", "-c", f"echo up >'{up.path}'; read _ <'{go.path}'")
     up.read_line()
+    (board.run_dir() / ".end").unlink()  # the room that was kept for it
     in_its_way = board.run_dir() / f".end.json.{board.state()['start']['pid']}"
     in_its_way.mkdir()
     go.tell("on")
