@@ -8,7 +8,8 @@ TELEMETRY_HEADER=uptime_s,memavail_bytes,rss_bytes,vmhwm_bytes,npu_hz,dmc_hz,cpu
 # What was taken away from group and others stays so; what a lax umask would give them is not given.
 umask go-w
 
-say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+# Not even a complaint that nobody can take down ends a script: on a full disk that would be a run without an end.
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2 || :; }
 
 die() {                                              # STATUS MESSAGE…
     die_status=$1

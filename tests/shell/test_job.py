@@ -500,6 +500,17 @@ def test_an_end_finds_room_on_a_disk_that_has_none(board: BoardUnderTest) -> Non
     assert (folder / "end.json").read_bytes().count(b"\n") == 1 and not (folder / ".end").exists()
 
 
+def test_a_complaint_that_can_not_be_written_costs_no_run_its_end(board: BoardUnderTest) -> None:
+    up, go = board.pipe("up"), board.pipe("go")
+    board.run_dir().mkdir(parents=True)
+    (board.run_dir() / "wrapper.log").symlink_to("/dev/full")
+    board.started("sh", "-c", f"echo up >'{up.path}'; read _ <'{go.path}'")
+    up.read_line()
+    (board.run_dir() / f".facts.after.json.{board.state()['start']['pid']}").mkdir()  # there is something to say
+    go.tell("on")
+    assert board.wait(board.run_dir())["result"] == "success"
+
+
 def test_an_end_that_can_not_be_written_yet_is_written_later_and_the_run_goes_on_until_then(
     board: BoardUnderTest,
 ) -> None:
