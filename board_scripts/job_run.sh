@@ -266,7 +266,7 @@ JSON
     [ "$status" != 0 ] || result=success
     if [ ! -e "$dir/.armed" ]; then result=timeout status=124; fi
     if [ -n "$was_stopped" ]; then
-        if going_down; then
+        if going_down "$way"; then
             rm -f -- "$dir/.reserve" "$dir/.end" "$dir/.helper" "$dir/.armed" "$dir/keeper.lock"
             exit 0
         fi

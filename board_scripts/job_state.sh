@@ -66,7 +66,9 @@ run_lives() {                                        # DIR [SECONDS]: 0 alive (a
     if [ -e "$1/end.json" ] || [ ! -e "$1/start.json" ]; then return 1; fi
     json_in "$1/start.json"
     case $json in *"\"boot_id\":\"$(boot_id)\""*) ;; *) return 1 ;; esac
-    unit_lives "$json" || going_down || return 1
+    lives_way=setsid
+    case $json in *'"way":"systemd"'*) lives_way=systemd ;; *) ;; esac
+    unit_lives "$json" || going_down "$lives_way" || return 1
     [ "${2:-0}" = 0 ] || sleep 0.2
 }
 

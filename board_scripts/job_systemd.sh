@@ -157,9 +157,15 @@ own_cgroup_bytes() {                                 # NAME, sets `bytes`, JSON
 }
 
 # Is the system going down? Then no end is recorded: that the board started anew is what became of the run.
-going_down() {
+# On its way down the bus is among the first to go: then nobody answers, which a system that could start a service does
+# at no other time.
+going_down() {                                       # WAY of the run
     [ -d "$rk_root/run/systemd/system" ] && have systemctl || return 1
-    [ "$(systemctl is-system-running 2>/dev/null || :)" = stopping ]
+    case $(systemctl is-system-running 2>/dev/null || :) in
+        stopping) return 0 ;;
+        '' | unknown | offline) [ "$1" = systemd ] ;;
+        *) return 1 ;;
+    esac
 }
 
 # ---------------------------------------------------------------------------------------------------------- the end
@@ -189,7 +195,7 @@ run_ended() {                                        # RUN_DIR TOKEN, and SERVIC
     json_in "$dir/start.json"
     # Not our run: another start of it was first, or this one never began.
     case $json in *"\"invocation_id\":\"${INVOCATION_ID:-none}\""*) ;; *) exit 0 ;; esac
-    if [ -e "$dir/end.json" ] || going_down; then exit 0; fi
+    if [ -e "$dir/end.json" ] || going_down systemd; then exit 0; fi
     # Held until the record is there, so that those who follow wait for it. On fd 4: whoever has it on 8 gets killed.
     exec 4<"$dir/lock"
     flock -x -w 2 4 || :
