@@ -58,8 +58,11 @@ class Lab:
 
 
 @contextlib.contextmanager
-def lab(count: int) -> Iterator[Lab]:
-    """``count`` boards for the length of the block. Raises Failed where no sshd can be started."""
+def lab(count: int, *, listen: str = "") -> Iterator[Lab]:
+    """``count`` boards for the length of the block, which ``listen`` at one more address.
+
+    Raises Failed where no sshd can be started.
+    """
     if not Path(sshd.SSHD).exists():
         raise Failed("an OpenSSH server is needed: apt-get install openssh-server")
     with tempfile.TemporaryDirectory(prefix="rkfleet-bench-") as name, contextlib.ExitStack() as stack:
@@ -69,6 +72,7 @@ def lab(count: int) -> Iterator[Lab]:
             own = folder / f"{index}"
             own.mkdir()
             # A lock for each "board", not this machine's. Of several SetEnv, sshd takes the one in a Match block.
-            extra = f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={own}/board.lock RKFLEET_LEASE={own}/lease\n"
+            extra = f"ListenAddress {listen}\n" if listen else ""
+            extra += f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={own}/board.lock RKFLEET_LEASE={own}/lease\n"
             servers.append(stack.enter_context(sshd.running(own, keys=folder, extra=extra)))
         yield Lab(folder, servers)

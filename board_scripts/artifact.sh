@@ -33,6 +33,12 @@ is_sha256() {
     case $1 in *[!0-9a-f]*) return 1 ;; *) return 0 ;; esac
 }
 
+# stdin's sha256. coreutils of many boards know nothing of the sha256 that is built into their CPU, openssl does: five
+# times faster on a chunk, but slower to start.
+fast_digest=
+if [ "$(openssl dgst -sha256 -r </dev/null 2>/dev/null | cut -c1-64)" = e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 ]; then fast_digest=1; fi
+digest() { if [ -n "$fast_digest" ]; then openssl dgst -sha256 -r; else sha256sum; fi; }
+
 # The record of a path has a name without slashes: the sha256 of the path itself.
 record_of() { printf '%s/%s' "$1" "$(printf '%s' "$2" | sha256sum | cut -c1-32)"; }
 identity() { stat -L -c '%s %.9Y %i' -- "$1"; }
@@ -56,8 +62,7 @@ remembered() {                                       # RECORDS PATH, prints its 
 
 sha256_of() {                                        # RECORDS PATH
     remembered "$1" "$2" && return 0
-    sha256_new=$(sha256sum -- "$2") || return 1
-    sha256_new=${sha256_new#\\}                      # sha256sum marks names with a backslash or newline so
+    sha256_new=$({ digest <"$2"; } 2>/dev/null) || return 1
     sha256_new=${sha256_new%% *}
     remember "$1" "$2" "$sha256_new"
     printf '%s' "$sha256_new"

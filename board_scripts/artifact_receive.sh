@@ -17,7 +17,7 @@
 # shellcheck disable=SC2310
 
 BLOCK_BYTES=1048576
-READ_AT_ONCE=2                                       # sha256sum without the CPU's own is slower than a network
+READ_AT_ONCE=2                                       # sha256sum on a small core is slower than a network
 DEAD_PART_DAYS=7                                     # nobody came back for it
 
 receive() {
@@ -148,7 +148,7 @@ settle_checks() {                                    # how many may go on; adds 
 }
 read_back() {                                        # K SHA256 OFFSET BYTES aloud|quiet
     read_sha256=$(dd if="$receive_part" bs=$BLOCK_BYTES skip="$3" count="$4" iflag=fullblock,skip_bytes,count_bytes \
-        status=none | sha256sum)
+        status=none | digest)
     if [ "${read_sha256%% *}" = "$2" ]; then
         sync -d -- "$receive_part" 2>/dev/null || :
         printf '{"verified": %s}\n' "$1"

@@ -35,7 +35,7 @@ def push(
     remove: str = "",
     format: str = "table",
 ) -> None:
-    """Bring a model's files to boards: verified, resumed, the second time nothing.
+    """Bring a model's files to boards; what is there already costs nothing.
 
     invoke push --board rk3588-a --model qwen3-0.6b --cores 1,2,3
     invoke push --unused
