@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.shell.kit import BoardUnderTest, Pipe
+from tests.shell.kit import BoardUnderTest
 
 DATA = bytes(range(256)) * 400 + b"the last chunk is short"
 CHUNK = 10_000
@@ -247,14 +247,13 @@ def test_a_dead_connection_of_the_same_holder_makes_way_and_its_chunks_count(boa
     first.communicate()
 
 
-def test_a_file_is_taken_where_it_lies_and_read_once(board: BoardUnderTest, tmp_path: Path) -> None:
+def test_a_file_is_taken_where_it_lies_and_read_once(board: BoardUnderTest) -> None:
     here = board.folder / "demo.rkllm"
     here.write_bytes(DATA)
-    asked = Pipe(board.folder / "asked")
-    board.pipes.append(asked)
-    board.stub(
-        "sha256sum", f'case "$*" in *demo.rkllm) echo read >"{asked.path}" ;; esac\nexec /usr/bin/sha256sum "$@"\n'
-    )
+    asked = board.pipe("asked")
+    board.stub("openssl", "exit 1\n")  # then it is sha256sum that reads
+    tell = f'if [ /proc/self/fd/0 -ef "{here}" ]; then echo read >"{asked.path}"; fi'
+    board.stub("sha256sum", f'{tell}\nexec /usr/bin/sha256sum "$@"\n')
     for _ in range(2):
         assert find(board, target(board), here) == {"path": str(here), "size_bytes": len(DATA), "sha256": sha256(DATA)}
     here.write_bytes(DATA[:-1] + b"X")
