@@ -3,6 +3,7 @@
 from verbs.boards import add, boards, trust
 from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo, nightly
+from verbs.models import models
 from verbs.push import push
 from verbs.results import collect, import_, parse
 from verbs.runs import attach, cancel, status
@@ -16,6 +17,7 @@ __all__ = [
     "collect",
     "demo",
     "import_",
+    "models",
     "nightly",
     "parse",
     "push",

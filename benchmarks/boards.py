@@ -71,8 +71,6 @@ def lab(count: int, *, listen: str = "") -> Iterator[Lab]:
         for index in range(count):
             own = folder / f"{index}"
             own.mkdir()
-            # A lock for each "board", not this machine's. Of several SetEnv, sshd takes the one in a Match block.
-            extra = f"ListenAddress {listen}\n" if listen else ""
-            extra += f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={own}/board.lock RKFLEET_LEASE={own}/lease\n"
+            extra = (f"ListenAddress {listen}\n" if listen else "") + sshd.playing_board(own)
             servers.append(stack.enter_context(sshd.running(own, keys=folder, extra=extra)))
         yield Lab(folder, servers)

@@ -57,8 +57,7 @@ def submit(
     A connection that drops in the middle is tried again, which is safe for the same reason. ``lease`` is our token;
     a run that starts makes that lease last until after its limit.
     Raises LeaseHeld (somebody else's, or our token is void), BoardBusy, NoSpace, BoardError (no rights), and
-    Unreachable when it was certainly not started; ConnectionDropped or DeadlinePassed when nobody knows: it may be
-    going on there.
+    Unreachable when it was certainly not started; ConnectionDropped when nobody knows: it may be going on there.
     """
     doing = f"start {spec.run}"
     argv = [
@@ -83,9 +82,12 @@ def submit(
                 check=False,
                 doing=doing,
             )
-        except (ConnectionDropped, DeadlinePassed):
+        except ConnectionDropped:
             asked = True
             raise
+        except DeadlinePassed as error:  # a board that was frozen for half a minute is worth another question
+            asked = True
+            raise ConnectionDropped(error.what, board=board.name, doing=doing) from None
         answer = _answer(done.stdout)
         if done.exit_code == BUSY:
             held = refused(board, answer, doing)
@@ -109,7 +111,7 @@ def submit(
         return bool(answer["started"])
 
     try:
-        return _again(start, deadline.cap(defaults.AWAY_S), stop)
+        return _again(start, deadline, stop)
     except Unreachable as error:
         if not asked:
             raise

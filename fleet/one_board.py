@@ -159,7 +159,7 @@ class BoardList:
                 if pause_s is not None:
                     self.setting.listener.board_moved(self.entry.name, "away", error.what)
                     self.stop.wait(pause_s)
-                elif self.setting.recover and recoveries < defaults.RECOVERIES and self._recovered(error):
+                elif self.setting.recover and recoveries < defaults.RECOVERIES and self._recovered(error, patience):
                     recoveries += 1
                     patience = Patience(known=True)
                 else:
@@ -167,7 +167,7 @@ class BoardList:
             finally:
                 self._open = None
 
-    def _recovered(self, error: FleetError) -> bool:
+    def _recovered(self, error: FleetError, patience: Patience) -> bool:
         name = self.entry.name
         self._steps.tell = lambda step, what: self.setting.listener.board_moved(name, "recover:", f"{step}: {what}")
         return recovery.recover(
@@ -177,7 +177,7 @@ class BoardList:
             was=self._boot_id,
             log=self._steps,
             stop=self.stop,
-            restart=isinstance(error, DeadlinePassed),
+            restart=patience.spent and isinstance(error, DeadlinePassed),  # it answers, and a run of it does not end
         )
 
     def _list(self, board: Board, patience: Patience) -> FleetError | None:
@@ -213,15 +213,16 @@ class BoardList:
         self, board: Board, store: Store, planned: PlannedRun, spec: RunSpec, placed: Placed, patience: Patience
     ) -> Path:
         words = plan.program(self.setting.request, planned, store=store, entry=self.entry, model=placed.path)
-        deadline = Deadline.after(spec.limit_s + defaults.LIMIT_GRACE_S)
         self.left = spec.run
         try:
             self._held.under(
                 board,
                 store,
-                lambda: job.submit(board, store, spec, words, deadline, self.stop, lease=self._held.token),
+                lambda: job.submit(
+                    board, store, spec, words, Deadline.after(defaults.AWAY_S), self.stop, lease=self._held.token
+                ),
             )
-        except (ConnectionDropped, DeadlinePassed):
+        except ConnectionDropped:
             patience.over()  # it was tried again and again, and nobody knows whether it was started
             raise
         except FleetError:
@@ -236,7 +237,7 @@ class BoardList:
                 spec.campaign,
                 spec.run,
                 self.setting.collected,
-                deadline=deadline,
+                deadline=Deadline.after(spec.limit_s + defaults.LIMIT_GRACE_S),
                 moved=lambda size: self.setting.listener.run_moved(self.entry.name, at, size),
                 away=lambda error: self.setting.listener.board_moved(self.entry.name, "away", error.what),
                 stop=self.stop,
@@ -275,7 +276,7 @@ class BoardList:
 
         try:
             return self._held.under(board, store, put)
-        except (ConnectionDropped, LeaseHeld):
+        except (ConnectionDropped, DeadlinePassed, LeaseHeld):
             raise
         except (BoardError, ConfigError) as error:
             return error

@@ -166,6 +166,7 @@ def measure(session: Session, order: Order, *, recover: bool = False) -> int:
 
     console = stderr()
     names = [entry.name for entry in order.request.boards]
+    print(f"campaign {order.campaign}{'' if order.record is None else ', going on'}", file=sys.stderr)
     live = LiveTable(console, headline, names) if console.is_terminal else None
     with live or nullcontext():
         listener = Listeners([live or PlainLines(console, headline)])

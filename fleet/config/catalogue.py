@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fleet.config.artifacts import WrittenModel, WrittenModels, incomplete, shared_files, split
 from fleet.config.fields import Frozen
-from fleet.config.model import RK3588_DTYPES, Artifact, Cores, Count, Kind, Model, ModelFile
+from fleet.config.model import RK3588_DTYPES, Artifact, Cores, Count, Kind, Model, ModelFile, Role
 from fleet.config.validate import Problem, config_error, validated
 from fleet.config.yaml_file import Document, meant, name_of, read_yaml, shown
 from fleet.errors import ConfigError
@@ -50,26 +50,28 @@ class Catalogue(Frozen):
             return None
         return next((why for asked, why in model.instead_of.items() if asked.casefold() == name.casefold()), None)
 
+    def with_own(self, document: Document) -> Catalogue:
+        """This catalogue and what a team wrote into ``document``. Raises ConfigError."""
+        own = _checked(document, known={model.name.casefold() for model in self.models})
+        found = list(_clashes(self.models, own, name_of(self.file)))
+        if found:
+            raise config_error(document, found)
+        return Catalogue(file=self.file, models=_merged(self.models, own))
+
 
 def load_catalogue(path: Path = CATALOGUE_FILE, local: Path | None = None) -> Catalogue:
     """The catalogue in the file at ``path`` with what ``local`` adds, where that exists.
 
     Raises one ConfigError with all that is wrong with the first of them that has something wrong.
     """
-    _, shipped = _read(path)
-    models = [_model(name, entry) for name, entry in shipped.models.items()]
-    if local is not None and local.exists():
-        own_document, own = _read(local, known={model.name.casefold() for model in models})
-        found = list(_clashes(models, own, name_of(path)))
-        if found:
-            raise config_error(own_document, found)
-        models = _merged(models, own)
-    return Catalogue(file=path, models=tuple(models))
+    shipped = _checked(read_yaml(path))
+    models = tuple(_model(name, entry) for name, entry in shipped.models.items())
+    catalogue = Catalogue(file=path, models=models)
+    return catalogue.with_own(read_yaml(local)) if local is not None and local.exists() else catalogue
 
 
-def _read(path: Path, known: frozenset[str] | set[str] = frozenset()) -> tuple[Document, WrittenModels]:
+def _checked(document: Document, known: frozenset[str] | set[str] = frozenset()) -> WrittenModels:
     """One file, checked for itself; a model that is ``known`` already need not be told again."""
-    document = read_yaml(path)
     written = validated(WrittenModels, document)
     found = [
         *_shared_names(written),
@@ -83,7 +85,7 @@ def _read(path: Path, known: frozenset[str] | set[str] = frozenset()) -> tuple[D
     ]
     if found:
         raise config_error(document, found)
-    return document, written
+    return written
 
 
 def _model(name: str, entry: WrittenModel) -> Model:
@@ -133,7 +135,7 @@ def _shared_names(written: WrittenModels) -> Iterator[Problem]:
                 yield Problem(("models", name), f"'{called}' is a name of '{other}' already")
 
 
-def _clashes(models: list[Model], own: WrittenModels, shipped: str) -> Iterator[Problem]:
+def _clashes(models: tuple[Model, ...], own: WrittenModels, shipped: str) -> Iterator[Problem]:
     """Where the team's file can not stand beside the shipped one."""
     by_key = {model.name.casefold(): model for model in models}
     called = {name.casefold(): model for model in models for name in model.names}
@@ -149,6 +151,8 @@ def _clashes(models: list[Model], own: WrittenModels, shipped: str) -> Iterator[
             where = ("models", name, "artifacts", at)
             if one.sha256 and hashes.get(one.sha256, one.file) != one.file:
                 yield Problem((*where, "sha256"), f"this is the sha256 of '{hashes[one.sha256]}' in {shipped} already")
+            if one.role == Role.VISION and name.casefold() in by_key and by_key[name.casefold()].kind == Kind.LLM:
+                yield Problem((*where, "role"), "a model of kind llm has no vision encoder")
             owner_model, there = files.get(one.file.casefold(), (None, None))
             if there is None or owner_model is None:
                 continue
@@ -163,23 +167,26 @@ def _clashes(models: list[Model], own: WrittenModels, shipped: str) -> Iterator[
                     yield Problem((*where, field), what, hint="give a file of another make another name")
 
 
-def _merged(models: list[Model], own: WrittenModels) -> list[Model]:
+def _merged(models: tuple[Model, ...], own: WrittenModels) -> tuple[Model, ...]:
     by_key = {name.casefold(): entry for name, entry in own.models.items()}
     merged = []
     for model in models:
         entry = by_key.pop(model.name.casefold(), None)
         merged.append(_with(model, entry) if entry else model)
     new = (name for name in own.models if name.casefold() in by_key)
-    return [*merged, *(_model(name, own.models[name]) for name in new)]
+    return (*merged, *(_model(name, own.models[name]) for name in new))
 
 
 def _with(model: Model, entry: WrittenModel) -> Model:
     """The model with the team's files, each in the place of the shipped one for the same cores and sort of board."""
     artifacts, encoders = split(entry.artifacts)
     taken = {(one.npu_core_num, one.standin) for one in artifacts}
-    taken_encoders = {(one.resolution, one.standin) for one in encoders}
+    usual = model.vision.resolution if model.vision else None
+    taken_encoders = {(one.resolution or usual, one.standin) for one in encoders}
     kept = (one for one in model.artifacts if (one.npu_core_num, one.standin) not in taken)
-    kept_encoders = (one for one in model.vision_artifacts if (one.resolution, one.standin) not in taken_encoders)
+    kept_encoders = (
+        one for one in model.vision_artifacts if (one.resolution or usual, one.standin) not in taken_encoders
+    )
     return model.model_copy(
         update={"artifacts": (*kept, *artifacts), "vision_artifacts": (*kept_encoders, *encoders)},
     )

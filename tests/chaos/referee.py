@@ -119,12 +119,17 @@ class Home:
 
 @dataclass(frozen=True)
 class Driver:
-    """One process of ours. ``code`` is None when it had to be ended; ``must``: what it has to end with, where known."""
+    """One process of ours. ``code`` is None when it had to be ended; ``must``: what it has to end with, where known.
+
+    ``killed`` and ``interrupted``: signals that it was sent. Dead of SIGINT, as when it comes after the program's last
+    line, is 130 to the shell that asks.
+    """
 
     words: str
     code: int | None
     output: str
     killed: bool = False
+    interrupted: bool = False
     must: int | None = None
 
 
@@ -196,7 +201,8 @@ def _untrue(truth: Truth, one: Evidence) -> str | None:
         if problem:
             return problem
     else:
-        true = "rebooted" if one.start is not None and one.start.get("boot_id") in truth.ended_boots else "lost"
+        boots |= set() if one.start is None else {str(one.start.get("boot_id"))}
+        true = "rebooted" if boots & truth.ended_boots else "lost"
         if one.outcome != true:
             return f"it is {true}, and the evidence says {one.outcome or (one.end or {}).get('result')}"
         if true == "lost" and one.run not in truth.killed:
@@ -323,7 +329,7 @@ def _driver(driver: Driver) -> Iterator[Violation]:
         yield Violation(6, driver.words, f"a traceback:\n{driver.output[-3000:]}")
     if driver.code is None:
         yield Violation(6, driver.words, f"it did not end in time; its last words:\n{end}")
-    elif driver.code not in EXIT_CODES and not (driver.killed and driver.code == -9):
+    elif driver.code not in EXIT_CODES | ({-9} if driver.killed else set()) | ({-2} if driver.interrupted else set()):
         yield Violation(6, driver.words, f"it ended with {driver.code}:\n{end}")
     elif driver.must is not None and driver.code != driver.must:
         yield Violation(6, driver.words, f"it ended with {driver.code}, and nothing was wrong any more:\n{end}")

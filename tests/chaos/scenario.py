@@ -32,7 +32,7 @@ VIRTUAL = {
 }
 SSHD = {"sshd_killed": 6, "sshd_restarted": 4, "sshd_frozen": 5, "drop": 5, "cut": 6, "slow": 3, "wire_frozen": 4}
 ANYWHERE = {
-    "driver_killed": 14,
+    "driver_killed": 10,
     "driver_stopped": 5,
     "driver_interrupted": 6,
     "second": 6,
@@ -110,7 +110,7 @@ def scenario(seed: int) -> Scenario:
     repeats = 1 if len(cores) > 1 else dice.choice((1, 1, 2))
     bare = dice.random() < 0.3
     kinds = {**(VIRTUAL if world == "virtual" else SSHD), **ANYWHERE}
-    chosen = dice.choices(list(kinds), list(kinds.values()), k=dice.choices((0, 1, 2, 3, 4), (1, 8, 10, 6, 3))[0])
+    chosen = dice.choices(list(kinds), list(kinds.values()), k=dice.choices((0, 1, 2, 3, 4, 5), (1, 6, 9, 9, 6, 3))[0])
     runs = len(cores) * (repeats + 1)
     actions = [_action(dice, what, dice.choice(boards), runs, bare) for what in chosen]
     return Scenario(
@@ -119,7 +119,7 @@ def scenario(seed: int) -> Scenario:
         boards=boards,
         cores=cores,
         repeats=repeats,
-        new_tokens=dice.choice((16, 64, 128)),
+        new_tokens=dice.choice((16, 128, 128)),
         limit_s=30,
         recover=world == "virtual" and dice.random() < 0.35,
         bare=bare,
@@ -131,15 +131,15 @@ def scenario(seed: int) -> Scenario:
 def _moment(dice: random.Random, runs: int, bare: bool) -> Moment:
     """Before, during and after runs; by what was seen, or by the clock."""
     kind = dice.random()
-    if kind < 0.2:
+    if kind < 0.15:
         return Moment("start", 1, round(dice.uniform(0, 4), 2))
-    if kind < 0.4:
+    if kind < 0.35:
         return Moment("session", dice.randint(1, 4 + 4 * runs), round(dice.uniform(0, 0.2), 3))
-    if kind < (0.55 if bare else 0.42):
+    if bare and kind < 0.5:
         return Moment("receive", 1, round(dice.uniform(0, 0.1), 3))
-    if kind < 0.8:
-        return Moment("demo", dice.randint(1, runs), round(dice.uniform(0, 0.8), 2))
-    return Moment("over", dice.randint(1, runs), round(dice.uniform(0, 0.5), 2))
+    if kind < 0.85:
+        return Moment("demo", dice.randint(1, max(1, runs - 1)), round(dice.uniform(0, 0.6), 2))
+    return Moment("over", dice.randint(1, runs), round(dice.uniform(0, 0.4), 2))
 
 
 def _action(dice: random.Random, what: str, board: str, runs: int, bare: bool) -> Action:

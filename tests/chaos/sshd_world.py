@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 from socket import create_connection
 from typing import Any
@@ -27,12 +28,13 @@ from tests.ssh.proxy import FaultProxy
 DEMO = Path(__file__).resolve().parents[1] / "e2e" / "llm_demo.sh"
 MODEL_FILE = "Qwen3-0.6B_W8A8_RK3588_{}core.rkllm"
 STEP_S = 0.02
+CUT_S = 8.0
 NAME = BOARDS[0]
 # Before the stand-in says a word, and when it is done: what the referee believes. It takes a moment, as a model does.
 WITNESS = """
 say() { printf '%s %s %s %s\\n' "$1" "$(date +%s.%N)" "$RKFLEET_RUN" "$2" >>'WITNESS'; }
 say began 0
-sleep 0.$(($$ % 8 + 1))
+sleep 0.$(($$ % 6 + 4))
 """
 
 
@@ -133,13 +135,14 @@ class SshdWorld(World):
         elif action.what == "cut":
             self.proxy.frozen.clear()
             self.proxy.freeze_after(action.details["bytes"])
-            return (STEP_S, self._cut)
+            until_s = time.monotonic() + CUT_S
+            return (STEP_S, lambda: self._cut(until_s))
         return None
 
-    def _cut(self) -> Later | None:
-        """As soon as so many bytes have passed."""
+    def _cut(self, until_s: float) -> Later | None:
+        """As soon as so many bytes have passed; nobody waits for ever for bytes of a driver that is gone."""
         if not self.proxy.frozen.is_set():
-            return (STEP_S, self._cut)
+            return (STEP_S, lambda: self._cut(until_s)) if time.monotonic() < until_s else None
         self.proxy.drop()
         self.proxy.thaw()
         return None

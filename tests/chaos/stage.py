@@ -37,6 +37,7 @@ class Started:
     began_s: float
     must: int | None
     killed: bool = False
+    interrupted: bool = False
     overdue: bool = False
     ended_s: float | None = None
 
@@ -122,6 +123,7 @@ class Stage:
                 None if one.overdue else one.process.returncode,
                 one.output.read_text(errors="replace"),
                 one.killed,
+                one.interrupted,
                 one.must,
             )
             for one in self.drivers
@@ -187,6 +189,7 @@ class Stage:
             one.killed = True
             one.process.kill()
         elif action.what == "driver_interrupted":
+            one.interrupted = True
             one.process.send_signal(signal.SIGINT)
         else:
             one.process.send_signal(signal.SIGSTOP)

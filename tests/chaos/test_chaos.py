@@ -1,4 +1,4 @@
-"""Chaos befalls some campaigns: seeds that were found to matter, and new ones every time.
+"""Chaos befalls some campaigns: a few that hold everything between them, and new ones every time.
 
 A violation is printed with its seed: ``python -m tests.chaos --seed N`` plays it again. More: ``make chaos N=1000``.
 """
@@ -10,8 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-FIXED = (2, 10, 30, 33, 40, 41)  # each has broken a rule once
-FRESH = 8
+FIXED = (6, 64, 565, 40, 9, 31, 1)  # all that can befall is in one of them
+FRESH = 7
 JOBS = 2
 LIMIT_S = 1200.0  # a driver that hangs is found by its own limit, long before
 

@@ -189,6 +189,7 @@ FORGED: dict[str, tuple[int, Callable[[Case], Case]]] = {
     "an error in a destructor": (6, lambda case: case.driver(output="Exception ignored in: <thread>")),
     "an exit code that nobody knows": (6, lambda case: case.driver(code=5)),
     "dead of a signal that nobody sent": (6, lambda case: case.driver(code=-9)),
+    "interrupted by nobody": (6, lambda case: case.driver(code=-2)),
     "a hang": (6, lambda case: case.driver(code=None)),
     "a failure when all was well": (6, lambda case: case.driver(code=1, must=0)),
 }
@@ -204,5 +205,6 @@ def test_a_forgery_is_found(rule: int, forge: Callable[[Case], Case]) -> None:
 def test_what_is_no_forgery_is_left_alone() -> None:
     case = honest()
     assert case.driver(code=-9, killed=True).judged() == ()
+    assert case.driver(code=-2, interrupted=True).judged() == ()
     assert case.board(snapshots=(Snapshot("power_loss", 1.0, {NEVER: {"spec.json": file(b"x")}}),)).judged() == ()
     assert case.without(NEVER).judged() == (), "planned, not begun, not here: it may still be given again"

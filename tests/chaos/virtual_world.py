@@ -24,7 +24,7 @@ from virtual.config import parse_config
 from virtual.isolation import hand_over
 
 PROJECT = Path(__file__).resolve().parents[2]
-CONFIG = {"time_scale": 30.0, "disk_mib": 48}
+CONFIG = {"time_scale": 12.0, "disk_mib": 48}  # a demo takes about a second
 LASTING = ("freeze", "unreachable", "slow", "cut", "corrupt", "disk_full")
 COUNTED = {"session": "session", "demo_started": "demo", "demo_ended": "over", "boot": "boot"}
 NOBODY = "None"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.home import LIMIT_S, PROJECT, Home
+from tests.ssh import sshd
+from tests.ssh.sshd import NoSuchUser, Sshd
+
+DEMO = Path(__file__).with_name("llm_demo.sh")
 
 
 @pytest.fixture
@@ -17,3 +23,33 @@ def home(tmp_path: Path) -> Iterator[Home]:
     yield Home(tmp_path)
     down = [sys.executable, "-m", "virtual", "down", "--all", "--state", str(tmp_path / ".virtual")]
     subprocess.run(down, cwd=PROJECT, check=True, capture_output=True, timeout=LIMIT_S)
+
+
+@pytest.fixture(params=[None, "normal"], ids=["owner", "normal user"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """A real OpenSSH server that plays a board; its locks lie where both kinds of user may write."""
+    folder = tmp_path_factory.mktemp("sshd")
+    board = Path(tempfile.mkdtemp(prefix="rkfleet-board-"))
+    board.chmod(0o777)
+    extra = sshd.playing_board(board)
+    try:
+        with sshd.running(folder, user=request.param, extra=extra) as running:
+            yield running
+    except NoSuchUser as reason:
+        pytest.skip(str(reason))
+    finally:
+        shutil.rmtree(board, ignore_errors=True)
+
+
+@pytest.fixture
+def board_folder() -> Iterator[Path]:
+    """A folder with a hostile name on the "board", with the demo and a model for each core count in it."""
+    top = Path(tempfile.mkdtemp(prefix="rkfleet-board-"))  # pytest's own are closed to other users
+    folder = top / "demo; touch pwned # $(touch pwned) 'x'"
+    folder.mkdir()
+    shutil.copy(DEMO, folder / "llm_demo")
+    for cores in (1, 2, 3):
+        (folder / f"Qwen3-0.6B_W8A8_RK3588_{cores}core.rkllm").write_text(f"cores {cores}\nweights\n")
+    top.chmod(0o755)
+    yield folder
+    shutil.rmtree(top)

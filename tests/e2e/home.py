@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.ssh.sshd import Sshd
+
 PROJECT = Path(__file__).parents[2]
 LIMIT_S = 120.0
 
@@ -61,3 +63,14 @@ class Home:
 def virtual(*faults: str, **more: Any) -> dict[str, Any]:
     """A virtual board a hundred times faster than a real one."""
     return {"virtual": {"time_scale": 100, "faults": list(faults), **more}}
+
+
+def entry(server: Sshd, folder: Path, **more: Any) -> dict[str, Any]:
+    reach = {"address": "127.0.0.1", "port": server.port, "user": server.user, "key": str(server.identity)}
+    # The default store lies in the home folder, which here may be that of the person who runs the tests.
+    store = {} if server.home else {"store": str(server.folder / "store")}
+    return {**reach, "paths": {"llm_demo": str(folder / "llm_demo"), **store, **more}}
+
+
+def trusted(home: Home, server: Sshd, name: str = "real") -> None:
+    home.invoke("trust", "--board", name, "--fingerprint", server.key.fingerprint)

@@ -146,7 +146,7 @@ def test_two_campaigns_on_one_board_do_not_run_at_once(home):
     try:
         assert any("started" in line for line in first.stderr)
         second = home.invoke("bench", "--cores", "1", "--repeats", "1", code=1)
-        assert "busy" in second.stderr and "invoke attach --board a" in second.stderr
+        assert "reserved by" in second.stderr and "invoke reserve --board a --steal" in second.stderr
     finally:
         first.kill()
         first.communicate()

@@ -10,11 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.home import PROJECT, Home
-from tests.e2e.test_real_sshd import board_folder, entry, server, trusted
+from tests.e2e.home import PROJECT, Home, entry, trusted
 from tests.small_disk import SmallDisk, small_disk
-
-__all__ = ["board_folder", "server"]  # fixtures
 
 pytestmark = pytest.mark.parametrize("server", [None], ids=["owner"], indirect=True)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,23 +25,7 @@ from fleet.run import ArtifactSpec, RunSpec, Workload, utc_now
 from fleet.scripts import Store, prepare
 from fleet.ssh.connection import Board
 from tests.e2e.home import PROJECT, Home, virtual
-from tests.ssh import sshd
-from tests.ssh.sshd import NoSuchUser, Sshd
-
-
-@pytest.fixture(params=[None, "normal"], ids=["owner", "normal user"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    folder = tmp_path_factory.mktemp("sshd")
-    board = Path(tempfile.mkdtemp(prefix="rkfleet-board-"))
-    board.chmod(0o777)
-    extra = f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={board}/board.lock RKFLEET_LEASE={board}/lease\n"
-    try:
-        with sshd.running(folder, user=request.param, extra=extra) as running:
-            yield running
-    except NoSuchUser as reason:
-        pytest.skip(str(reason))
-    finally:
-        shutil.rmtree(board, ignore_errors=True)
+from tests.ssh.sshd import Sshd
 
 
 @dataclass

@@ -8,9 +8,7 @@ import shutil
 
 import pytest
 
-from tests.e2e.test_real_sshd import board_folder, entry, server, trusted
-
-__all__ = ["board_folder", "server"]  # fixtures
+from tests.e2e.home import entry, trusted
 
 pytestmark = pytest.mark.parametrize("server", [None], ids=["owner"], indirect=True)
 BENCH = ("bench", "--cores", "3", "--repeats", "1")

@@ -5,59 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.home import Home
+from tests.e2e.home import entry, trusted
 from tests.ssh import sshd
-from tests.ssh.sshd import NoSuchUser, Sshd
-
-DEMO = Path(__file__).with_name("llm_demo.sh")
-
-
-@pytest.fixture(params=[None, "normal"], ids=["owner", "normal user"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    folder = tmp_path_factory.mktemp("sshd")
-    board = Path(tempfile.mkdtemp(prefix="rkfleet-board-"))
-    board.chmod(0o777)
-    # Its own lock: this machine is no board. sshd takes the first SetEnv alone, but one in a Match block before it.
-    extra = f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={board}/board.lock RKFLEET_LEASE={board}/lease\n"
-    try:
-        with sshd.running(folder, user=request.param, extra=extra) as running:
-            yield running
-    except NoSuchUser as reason:
-        pytest.skip(str(reason))
-    finally:
-        shutil.rmtree(board, ignore_errors=True)
-
-
-@pytest.fixture
-def board_folder() -> Iterator[Path]:
-    """A folder with a hostile name on the "board", with the demo and a model for each core count in it."""
-    top = Path(tempfile.mkdtemp(prefix="rkfleet-board-"))  # pytest's own are closed to other users
-    folder = top / "demo; touch pwned # $(touch pwned) 'x'"
-    folder.mkdir()
-    shutil.copy(DEMO, folder / "llm_demo")
-    for cores in (1, 2, 3):
-        (folder / f"Qwen3-0.6B_W8A8_RK3588_{cores}core.rkllm").write_text(f"cores {cores}\nweights\n")
-    top.chmod(0o755)
-    yield folder
-    shutil.rmtree(top)
-
-
-def entry(server: Sshd, folder: Path, **more: Any) -> dict[str, Any]:
-    reach = {"address": "127.0.0.1", "port": server.port, "user": server.user, "key": str(server.identity)}
-    # The default store lies in the home folder, which here may be that of the person who runs the tests.
-    store = {} if server.home else {"store": str(server.folder / "store")}
-    return {**reach, "paths": {"llm_demo": str(folder / "llm_demo"), **store, **more}}
-
-
-def trusted(home: Home, server: Sshd, name: str = "real") -> None:
-    home.invoke("trust", "--board", name, "--fingerprint", server.key.fingerprint)
 
 
 def test_an_address_and_the_path_of_the_demo_are_all_that_a_board_takes(home, server, board_folder):

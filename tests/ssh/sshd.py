@@ -171,6 +171,15 @@ def running(folder: Path, **options: object) -> Iterator[Sshd]:
         server.stop()
 
 
+def playing_board(folder: Path) -> str:
+    """Lines for ``extra``: the locks and the lease of a board of its own, in ``folder``, and runs that are no services.
+
+    Of several SetEnv, sshd takes the first alone, but one in a Match block before it.
+    """
+    own = f"RKFLEET_BOARD_LOCK={folder}/board.lock RKFLEET_LEASE={folder}/lease RKFLEET_WAY=setsid"
+    return f"Match all\nSetEnv SHLVL=5 {own}\n"
+
+
 def wait_for_banner(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Until ``SSH-2.0-…`` is sent; a server that ended says why in its log."""
     deadline = Deadline.after(READY_S)

@@ -199,3 +199,13 @@ def test_a_stream_that_is_left_early_frees_its_channel(board: Board, soon: Deadl
         next(output)
         output.close()  # type: ignore[attr-defined]
     assert board.run(["echo", "still"], deadline=soon).stdout == b"still\n"
+
+
+def test_a_board_whose_clock_runs_ahead_is_late_too_and_did_not_fail(server: Sshd) -> None:
+    """Its own limit ends the command a moment before ours would."""
+    with Board(server.endpoint(), server.known()) as board:
+        board.run(["true"], deadline=Deadline.after(20))
+        with pytest.raises(DeadlinePassed) as caught:
+            board.run(["timeout", "1", "sleep", "60"], deadline=Deadline.after(2.5))
+        assert caught.value.proven_dead
+        assert board.run(["timeout", "1", "sleep", "60"], deadline=Deadline.after(20), check=False).exit_code == 124

@@ -96,6 +96,7 @@ def test_the_spec_holds_what_was_stated_and_null_for_what_was_not(tmp_path: Path
     [
         ("Qwen3-0.6B", "", "qwen3-0.6b", "llm", None),
         ("qwen3-0.6", "", "qwen3-0.6", None, "nearest is 'qwen3-0.6b'"),
+        ("Qwen3-1B", "", "qwen3-1.7b", "llm", "there is no Qwen3-1B"),
         ("My model v2", "vlm", "My model v2", "vlm", "no model of models.yaml"),
     ],
 )

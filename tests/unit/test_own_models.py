@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,10 @@ def test_a_mistake_in_the_shipped_file_is_not_blamed_on_the_teams_own(tmp_path: 
     with pytest.raises(ConfigError) as caught:
         load_catalogue(tmp_path / "models.yaml", local)
     assert "models.local.yaml" not in str(caught.value)
+
+
+def test_the_example_of_the_guide_is_a_model(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "03_model_acquisition.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    model = load(tmp_path, example).model("My model")
+    assert model.architecture is not None and model.artifact(3, standin=False).file == "my-model-3core.rkllm"

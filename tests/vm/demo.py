@@ -34,10 +34,6 @@ class Demo:
             model = f"{FOLDER}/Qwen3-0.6B_W8A8_RK3588_{cores}core.rkllm"
             machine.run(["sh", "-c", 'printf "cores %s\nweights\n" "$1" >"$2"', "-", str(cores), model])
 
-    def entry(self, user: str = "root", **paths: str) -> dict[str, Any]:
-        """Of an inventory."""
-        return self.machine.entry(user, llm_demo=f"{FOLDER}/llm_demo", **paths)
-
     def executions(self) -> list[str]:
         """The run directory of every execution."""
         return [line[1:-1] for line in self.machine.text(["cat", f"{STATE}/executions"]).splitlines()]
@@ -74,10 +70,12 @@ def until(condition: Callable[[], Any], what: str, limit_s: float = WAIT_S) -> A
     raise AssertionError(f"waited {limit_s:g} s in vain for {what}")
 
 
-def board(home: Home, demo: Demo, user: str = "root", **paths: str) -> None:
-    """``vm`` in the inventory of this home, with its host key trusted."""
-    home.inventory({"vm": demo.entry(user, **paths)})
+def board(home: Home, demo: Demo, user: str = "root") -> str:
+    """``vm`` in the inventory of this home, with its host key trusted and a store that no other home has; the store."""
+    store = f"{'/root' if user == 'root' else f'/home/{user}'}/{home.folder.name}"
+    home.inventory({"vm": demo.machine.entry(user, llm_demo=f"{FOLDER}/llm_demo", store=store)})
     home.invoke("trust", "--board", "vm", "--fingerprint", demo.machine.host_key.fingerprint)
+    return store
 
 
 @contextmanager
@@ -112,7 +110,14 @@ def check_whole(folder: Path) -> None:
         assert isinstance(json.loads(path.read_bytes()), dict), path
 
 
-def halves(machine: Machine, store: str = "/root/rkfleet") -> list[str]:
-    """What may not lie in a store when no run goes on: parts of files, and files whose names begin with a dot."""
+SCAFFOLD = {".reserve", ".armed", ".helper"}  # of a run; a power cut leaves them beside its logs
+
+
+def halves(machine: Machine, store: str, cut: str = "") -> list[str]:
+    """What may not lie in a store when no run goes on: parts of files, and files whose names begin with a dot.
+
+    ``cut`` is the directory of a run that the power was taken from.
+    """
     script = 'find "$1" -name "*.part" -o -type f -name ".*" 2>/dev/null; true'
-    return machine.text(["sh", "-c", script, "-", store]).splitlines()
+    found = machine.text(["sh", "-c", script, "-", store]).splitlines()
+    return [path for path in found if path not in {f"{cut}/{name}" for name in SCAFFOLD}]
