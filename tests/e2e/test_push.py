@@ -8,10 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.home import Home
-from tests.e2e.test_real_sshd import board_folder, entry, server, trusted
-
-__all__ = ["board_folder", "server"]  # fixtures
+from tests.e2e.home import Home, entry, trusted
 
 MODEL = "Qwen3-0.6B_W8A8_RK3588_{}core.rkllm"
 
