@@ -4,6 +4,7 @@ from verbs.boards import add, boards, trust
 from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo, nightly
 from verbs.models import models
+from verbs.push import push
 from verbs.results import collect, import_, parse
 from verbs.runs import attach, cancel, status
 
@@ -19,6 +20,7 @@ __all__ = [
     "models",
     "nightly",
     "parse",
+    "push",
     "release",
     "reserve",
     "status",

@@ -58,8 +58,11 @@ class Lab:
 
 
 @contextlib.contextmanager
-def lab(count: int) -> Iterator[Lab]:
-    """``count`` boards for the length of the block. Raises Failed where no sshd can be started."""
+def lab(count: int, *, listen: str = "") -> Iterator[Lab]:
+    """``count`` boards for the length of the block, which ``listen`` at one more address.
+
+    Raises Failed where no sshd can be started.
+    """
     if not Path(sshd.SSHD).exists():
         raise Failed("an OpenSSH server is needed: apt-get install openssh-server")
     with tempfile.TemporaryDirectory(prefix="rkfleet-bench-") as name, contextlib.ExitStack() as stack:
@@ -68,6 +71,6 @@ def lab(count: int) -> Iterator[Lab]:
         for index in range(count):
             own = folder / f"{index}"
             own.mkdir()
-            extra = sshd.playing_board(own)
+            extra = (f"ListenAddress {listen}\n" if listen else "") + sshd.playing_board(own)
             servers.append(stack.enter_context(sshd.running(own, keys=folder, extra=extra)))
         yield Lab(folder, servers)

@@ -20,7 +20,8 @@ tidy() {                                             # RUNS_DIR
         tidy_version=${path##*/}
         if [ -d "$path" ] && ! is_at_work "${path##*.}" "${tidy_version%%.*}"; then tidy_away "$path"; fi
     done
-    for path in "${1%/*}"/models/*.part; do
+    # A part of sha256/ whose name has no number in it waits for the push that goes on with it.
+    for path in "${1%/*}"/models/*.part "${1%/*}"/sha256/*.*.part; do
         [ ! -f "$path" ] || ! flock -x -n -E $LOCKED "$path" rm -f -- "$path" 2>/dev/null || tidied=$((tidied + 1))
     done
     printf '{"tidied":%s}\n' "$tidied"

@@ -24,6 +24,12 @@ FACTS_S = 30.0  # the facts script reads some 100 files; sudo may be slow where 
 PREPARE_S = 60.0  # the store and the scripts
 HASH_S = 900.0  # sha256 of an 8 GiB model on an A55 core and an SD card at 25 MB/s, with room
 PUSH_S = 4 * 3600.0  # 8 GiB over a poor Wi-Fi link
+BLOCK_BYTES = 2**20  # of a file, kept in memory while it is read or sent
+CHUNK_BYTES = 16 * 2**20  # what a push sends again when it was cut or spoilt: 0.14 s of 1 GbE, 1 s of a poor Wi-Fi link
+PUSH_TRIES = 3  # of a chunk that arrived wrong, and of a conversation that made no sense; a broken cable does worse
+PUSH_SILENCE_S = 180.0  # without a byte out or a word in: two chunks on their way to an SD card at 1 MB/s take 40
+PUSH_TICK_S = 0.5  # how soon a push that stands still notices that a person pressed Ctrl-C
+PUSH_FREE_BYTES = 16 * 2**20  # left free on a board by a push; without as much, no run begins there
 
 # Runs (fleet/job.py, fleet/bench.py)
 START_S = 30.0  # job.sh start returns when start.json is there

@@ -35,8 +35,8 @@ class Listener(Protocol):
     def board_moved(self, board: str, phase: str, detail: str = "") -> None:
         """The board entered a phase: connect, prepare, push, …"""
 
-    def push_moved(self, board: str, file: str, sent_bytes: int, total_bytes: int) -> None:
-        """More of a file is on its way."""
+    def push_moved(self, board: str, file: str, there_bytes: int, total_bytes: int, resumed_bytes: int = 0) -> None:
+        """So much of a file is there or on its way; ``resumed_bytes`` of it had come with an earlier push."""
 
     def run_started(self, board: str, at: Position) -> None:
         """A run is on the board now."""
@@ -61,8 +61,8 @@ class Listeners:
     def board_moved(self, board: str, phase: str, detail: str = "") -> None:
         self._tell("board_moved", board, phase, detail)
 
-    def push_moved(self, board: str, file: str, sent_bytes: int, total_bytes: int) -> None:
-        self._tell("push_moved", board, file, sent_bytes, total_bytes)
+    def push_moved(self, board: str, file: str, there_bytes: int, total_bytes: int, resumed_bytes: int = 0) -> None:
+        self._tell("push_moved", board, file, there_bytes, total_bytes, resumed_bytes)
 
     def run_started(self, board: str, at: Position) -> None:
         self._tell("run_started", board, at)

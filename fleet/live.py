@@ -7,6 +7,7 @@ caller brings it, because reading logs for meaning is not this package's busines
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from fleet.errors import FleetError
 from fleet.listener import Position
 
 Headline = Callable[[Path], str]
+PACE_S = 10.0  # long enough to be calm, short enough to follow a link that gets worse
+BAR = 6  # characters
 
 
 class PlainLines:
@@ -32,9 +35,10 @@ class PlainLines:
     def board_moved(self, board: str, phase: str, detail: str = "") -> None:
         self._say(board, f"{phase} {detail}".strip())
 
-    def push_moved(self, board: str, file: str, sent_bytes: int, total_bytes: int) -> None:
-        if sent_bytes == total_bytes:
-            self._say(board, f"pushed {file}, {total_bytes / 2**20:.1f} MiB")
+    def push_moved(self, board: str, file: str, there_bytes: int, total_bytes: int, resumed_bytes: int = 0) -> None:
+        if there_bytes == total_bytes:
+            resumed = f", {resumed_bytes / 2**20:.1f} MiB of it were there" if resumed_bytes else ""
+            self._say(board, f"pushed {file}, {total_bytes / 2**20:.1f} MiB{resumed}")
 
     def run_started(self, board: str, at: Position) -> None:
         self._say(board, f"run {at.k} of {at.n}: {at.cell} {'warm-up ' if at.warmup else ''}started ({at.run})")
@@ -52,6 +56,34 @@ class PlainLines:
         self._console.print(f"{board}: {what}", markup=False, highlight=False, soft_wrap=True)
 
 
+class Pace:
+    """How fast a file goes out now: what was sent in the last few seconds, and nothing that had been there before."""
+
+    def __init__(self, file: str, resumed_bytes: int) -> None:
+        self.file = file
+        self.resumed_bytes = resumed_bytes
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def move(self, now_s: float, there_bytes: int) -> None:
+        """Note it. What is sent again because it arrived wrong is no step forward."""
+        if self._seen and there_bytes < self._seen[-1][1]:
+            self._seen.clear()
+        self._seen.append((now_s, there_bytes))
+        while len(self._seen) > 2 and now_s - self._seen[0][0] > PACE_S:
+            self._seen.popleft()
+
+    def told(self, total_bytes: int) -> str:
+        """``83 MB/s 12 s left``; empty until two moments are known."""
+        if len(self._seen) < 2:
+            return ""
+        (then_s, then), (now_s, now) = self._seen[0], self._seen[-1]
+        if now_s <= then_s or now <= then:
+            return ""
+        rate = (now - then) / (now_s - then_s)
+        shown = f"{rate / 1e6:.0f}" if rate >= 1e7 else f"{rate / 1e6:.1f}"
+        return f"{shown} MB/s {_clock((total_bytes - now) / rate)} left"
+
+
 @dataclass(frozen=True)
 class _Row:
     phase: str = "waiting"
@@ -59,6 +91,7 @@ class _Row:
     progress: str = ""
     since_s: float | None = None
     last: str = ""
+    pace: Pace | None = None  # of the push that is going on
 
 
 class LiveTable:
@@ -85,11 +118,16 @@ class LiveTable:
         self._live.stop()
 
     def board_moved(self, board: str, phase: str, detail: str = "") -> None:
-        self._set(board, phase=f"{phase} {detail}".strip(), since_s=self._clock())
+        self._set(board, phase=f"{phase} {detail}".strip(), since_s=self._clock(), pace=None)
 
-    def push_moved(self, board: str, file: str, sent_bytes: int, total_bytes: int) -> None:
-        percent = 100 * sent_bytes // max(1, total_bytes)
-        self._set(board, phase=f"push {file} {percent} %")
+    def push_moved(self, board: str, file: str, there_bytes: int, total_bytes: int, resumed_bytes: int = 0) -> None:
+        pace = self._rows[board].pace
+        if pace is None or pace.file != file or pace.resumed_bytes != resumed_bytes:
+            pace = Pace(file, resumed_bytes)
+        pace.move(self._clock(), there_bytes)
+        percent = 100 * there_bytes // max(1, total_bytes)
+        phase = f"{_bar(percent)} {pace.told(total_bytes)}".rstrip()
+        self._set(board, phase=phase, cell=file, progress=f"{percent} %", pace=pace)
 
     def run_started(self, board: str, at: Position) -> None:
         phase = "warm-up" if at.warmup else "run"
@@ -125,3 +163,15 @@ class LiveTable:
             elapsed = "" if row.since_s is None else f"{self._clock() - row.since_s:.0f} s"
             table.add_row(board, row.cell, escape(row.phase), row.progress, elapsed, escape(row.last))
         return table
+
+
+def _bar(percent: int) -> str:
+    full = BAR * percent // 100
+    return "━" * full + "╌" * (BAR - full)
+
+
+def _clock(seconds: float) -> str:
+    """A time that is left, as short as a column wants it."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -33,7 +33,7 @@ Moved = Callable[[int, int], object]  # bytes read, of so many
 # artifact.sh finds one file; this asks for many in one round trip. `=FILE` wants its sha256, of `+FILE` it is enough to
 # know that it is there: reading gigabytes to compare them with nothing would take minutes.
 _FIND = r"""
-script=$1 records=$2 a=$3 b=$4 c=$5
+script=$1 store=$2 a=$3 b=$4 c=$5
 shift 5
 for word do
     file=${word#?}
@@ -42,7 +42,7 @@ for word do
     elif [ "$word" = "+$file" ]; then
         echo '{"there": true, "sha256": null}'
     else
-        sh "$script" find "$records" "$a/$file" "$b/$file" "$c/$file" || exit
+        sh "$script" find "$store" '' "$file" "$a/$file" "$b/$file" "$c/$file" || exit
     fi
 done
 """
@@ -134,7 +134,7 @@ def lies_on(board: Board, entry: BoardEntry, files: Iterable[ModelFile], deadlin
         return {}
     store = prepare(board, entry.paths.store, deadline)
     folders = _folders(entry, store)
-    words = [store.script("artifact.sh"), f"{store.models}/.sha256", *folders]
+    words = [store.script("artifact.sh"), store.path, *folders]
     words += [f"{'=' if one.sha256 else '+'}{one.file}" for one in wanted]
     doing = "look for model files"
     answer = board.run(["sh", "-c", _FIND, "sh", *words], deadline=deadline.cap(defaults.HASH_S), doing=doing)

@@ -8,14 +8,12 @@ not been started keeps a row with the reason, and what may still be going is lef
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fleet import campaign as campaigns
-from fleet import defaults, evidence, job, lease, plan, recovery
+from fleet import defaults, evidence, job, plan, recovery
 from fleet.boards import libraries_of
 from fleet.config.inventory import BoardEntry
 from fleet.deadline import Deadline
@@ -32,6 +30,7 @@ from fleet.errors import (
     Unreachable,
 )
 from fleet.facts import read_facts
+from fleet.held_lease import HeldLease
 from fleet.listener import Listener, Position
 from fleet.plan import PlannedRun, Request
 from fleet.push import Placed, place
@@ -106,10 +105,19 @@ class BoardList:
     left: str | None = None  # a run that may still be going when this is over
     _open: Board | None = None
     _boot_id: str | None = None
-    _token: str = ""  # what this list shows to the board
-    _own: bool = False  # is the lease this campaign's own, to be given back; a person's reservation is not
-    _renewed_s: float = 0.0
+    _held: HeldLease = field(init=False)
     _steps: recovery.RecoveryLog = field(default_factory=recovery.RecoveryLog)
+
+    def __post_init__(self) -> None:
+        setting = self.setting
+        self._held = HeldLease(
+            self.entry,
+            setting.token,
+            setting.reserved.get(self.entry.name),
+            purpose="bench",
+            campaign=setting.campaign,
+            left_behind=lambda lease: campaigns.left_behind(setting.collected, lease),
+        )
 
     def run(self) -> FleetError | None:
         """Work through it; returns the error that ended it early. Raises nothing but bugs."""
@@ -124,8 +132,7 @@ class BoardList:
             error = None
         elif error is not None:
             self._give_up(error)
-        if self._own:
-            self._release()
+        self._held.give_back(self.setting.connect)
         self.setting.listener.board_ended(self.entry.name, error)
         return error
 
@@ -179,7 +186,7 @@ class BoardList:
             return None
         self.setting.listener.board_moved(self.entry.name, "prepare")
         store = prepare(board, self.entry.paths.store, Deadline.after(defaults.PREPARE_S))
-        self._hold(board, store)
+        self._held.take(board, store)
         libraries = libraries_of(self.entry)
         facts = read_facts(board, Deadline.after(defaults.FACTS_S), disks=[store.path], libraries=libraries)
         patience.met()
@@ -208,11 +215,11 @@ class BoardList:
         words = plan.program(self.setting.request, planned, store=store, entry=self.entry, model=placed.path)
         self.left = spec.run
         try:
-            self._leased(
+            self._held.under(
                 board,
                 store,
                 lambda: job.submit(
-                    board, store, spec, words, Deadline.after(defaults.AWAY_S), self.stop, lease=self._token
+                    board, store, spec, words, Deadline.after(defaults.AWAY_S), self.stop, lease=self._held.token
                 ),
             )
         except ConnectionDropped:
@@ -249,12 +256,11 @@ class BoardList:
         artifact = planned.artifact
         self.setting.listener.board_moved(self.entry.name, "push", artifact.file)
 
-        def moved(sent: int, total: int) -> None:
+        def moved(there: int, total: int, resumed: int) -> None:
             if self.stop.is_set():
                 raise Interrupted
-            if time.monotonic() - self._renewed_s > defaults.LEASE_RENEW_S:
-                self._hold(board, store)
-            self.setting.listener.push_moved(self.entry.name, artifact.file, sent, total)
+            self._held.renew(board, store)
+            self.setting.listener.push_moved(self.entry.name, artifact.file, there, total, resumed)
 
         def put() -> Placed:
             return place(
@@ -265,59 +271,15 @@ class BoardList:
                 plan.model_folders(self.entry, store),
                 Deadline.after(defaults.PUSH_S),
                 moved,
-                lease=self._token,
+                lease=self._held.token,
             )
 
         try:
-            return self._leased(board, store, put)
+            return self._held.under(board, store, put)
         except (ConnectionDropped, DeadlinePassed, LeaseHeld):
             raise
         except (BoardError, ConfigError) as error:
             return error
-
-    def _leased(self, board: Board, store: Store, work: Callable[[], job.T]) -> job.T:
-        """Do what the board only does for the holder of its lease; a lease that ran out meanwhile is taken anew."""
-        try:
-            return work()
-        except LeaseHeld:
-            self._hold(board, store)
-            return work()
-
-    def _hold(self, board: Board, store: Store) -> None:
-        """Take the lease, or renew it. Raises LeaseHeld when somebody else has it."""
-        deadline = Deadline.after(defaults.COMMAND_S)
-        about: dict[str, Any] = {
-            "owner": lease.owner(),
-            "purpose": "bench",
-            "campaign": self.setting.campaign,
-            "for_s": defaults.LEASE_S,
-            "deadline": deadline,
-        }
-        reserved = self.setting.reserved.get(self.entry.name)
-        if reserved is not None:
-            now = lease.show(board, store, deadline).lease
-            if now is not None and now.token == reserved:
-                # Only made longer: it stays the person's, and says so.
-                lease.hold(board, store, reserved, **about | {"owner": "", "purpose": "", "campaign": None})
-                self._token, self._renewed_s = reserved, time.monotonic()
-                return
-        try:
-            lease.hold(board, store, self.setting.token, **about)
-        except LeaseHeld:
-            now = lease.show(board, store, deadline).lease
-            if now is None or not campaigns.left_behind(self.setting.collected, now):
-                raise
-            lease.steal(board, store, now.token, self.setting.token, **about)
-        self._token, self._own, self._renewed_s = self.setting.token, True, time.monotonic()
-
-    def _release(self) -> None:
-        """Give the board back; the connection of before may be gone, and a board that is away forgets it by itself."""
-        deadline = Deadline.after(defaults.RELEASE_S)
-        try:
-            with self.setting.connect(self.entry) as board:
-                lease.release(board, prepare(board, self.entry.paths.store, deadline), self.setting.token, deadline)
-        except FleetError:
-            pass
 
     def _give_up(self, error: FleetError) -> None:
         """What was not started keeps its row, with the reason."""

@@ -77,11 +77,16 @@ def named_suite(session: Session, name: str) -> Suite:
     return load_suite(session.file(f"{SUITES}/{name}.yaml"))
 
 
-def _text_model(catalogue: Catalogue, name: str) -> Model:
-    """The model that was named, else the first of the file. Raises ConfigError for one that can not be measured."""
+def named_model(catalogue: Catalogue, name: str) -> Model:
+    """The model that was named, else the first of the file. Raises ConfigError."""
     if not name and not catalogue.models:
         raise ConfigError("there is no model in it", file=name_of(catalogue.file))
-    model = catalogue.model(name) if name else catalogue.models[0]
+    return catalogue.model(name) if name else catalogue.models[0]
+
+
+def _text_model(catalogue: Catalogue, name: str) -> Model:
+    """The model that was named, else the first of the file. Raises ConfigError for one that can not be measured."""
+    model = named_model(catalogue, name)
     if model.kind != Kind.LLM:
         raise ConfigError(
             f"{model.title} takes an image, and bench measures text models only so far",

@@ -153,7 +153,8 @@ def program(request: Request, planned: PlannedRun, *, store: Store, entry: Board
 def model_folders(entry: BoardEntry, store: Store) -> list[str]:
     """Where on the board an artifact may lie: the inventory's folder, the store, beside the demo."""
     named = [store.absolute(entry.paths.models)] if entry.paths.models else []
-    return [*named, store.models, posixpath.dirname(demo_path(entry, store))]
+    beside = [posixpath.dirname(demo_path(entry, store))] if entry.paths.llm_demo else []
+    return [*named, store.models, *beside]
 
 
 def demo_path(entry: BoardEntry, store: Store) -> str:

@@ -1,44 +1,31 @@
-"""A file is on a board when the board itself has computed its sha256; anything else is a ``.part`` to be thrown away.
+"""A file is on a board when the board has read it back and found each chunk to be what it should be.
 
-The bytes go through an OpenSSH subprocess (four times cheaper than paramiko), into ``artifact.sh receive``, which
-checks space, length and sha256 before the rename. A file that is there already costs one round trip and no bytes;
-the board's own copy of a model whose sha256 the catalogue does not know yet is taken as it is, and its sha256 recorded.
+On the board, ``<store>/sha256/<sha256>`` holds the bytes and ``<store>/models/<name>`` is a link to them, so the same
+bytes go there once, under whatever name. Where they are not there yet, ``fleet.push_session`` brings the chunks that
+the board lacks: all of them, or after an interruption those that had not been verified. The board's own copy of a model
+whose sha256 the catalogue does not know yet is taken as it is, and its sha256 recorded.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import re
-import select
-import subprocess
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleet import defaults
-from fleet.config.catalogue import Artifact
+from fleet.config.model import ModelFile
 from fleet.deadline import Deadline
-from fleet.errors import BoardError, ConfigError, ConnectionDropped, DeadlinePassed, NoSpace
-from fleet.lease import refused
+from fleet.errors import ConfigError, FleetError
+from fleet.push_manifest import Manifest, manifest_of
+from fleet.push_session import Conversation, Damaged, Moved, send
 from fleet.scripts import Store
 from fleet.ssh.connection import Board
-from fleet.text import tail
-
-BLOCK_BYTES = 2**20
-RESERVED = 75  # EX_TEMPFAIL: the board is somebody else's
-DAMAGED = 65  # EX_DATAERR: what arrived has another length or sha256
-
-
-class _Damaged(BoardError):
-    """What arrived is not what was sent; the board has thrown it away."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A model file as it lies on one board; ``sent_bytes`` is 0 when it was there already."""
+    """A model file as it lies on one board; ``sent_bytes`` is what was sent of it, 0 when it was there already."""
 
     path: str
     sha256: str
@@ -49,11 +36,11 @@ class Placed:
 def place(
     board: Board,
     store: Store,
-    artifact: Artifact,
+    artifact: ModelFile,
     local: Path,
     folders: Sequence[str],
     deadline: Deadline,
-    moved: Callable[[int, int], object] = lambda _sent, _total: None,
+    moved: Moved = lambda _there, _total, _resumed: None,
     *,
     lease: str | None = None,
 ) -> Placed:
@@ -61,10 +48,11 @@ def place(
 
     ``folders`` are looked through on the board first; ``local`` is the workstation's copy, which need not exist when
     the board has one. ``lease`` is our token; only what really has to be sent asks for it.
-    Raises ConfigError when neither has it, LeaseHeld (somebody else's, or our token is void), NoSpace, BoardError.
+    Raises ConfigError when neither has it or the file changes meanwhile, LeaseHeld (somebody else's, or our token is
+    void), NoSpace, BoardError.
     """
     doing = f"push {artifact.file}"
-    there = _find(board, store, [f"{folder}/{artifact.file}" for folder in folders], deadline, doing)
+    there = _find(board, store, artifact, [f"{folder}/{artifact.file}" for folder in folders], deadline, doing)
     if there is not None and artifact.sha256 in (None, there.sha256):
         return there
     if not local.is_file():
@@ -75,29 +63,22 @@ def place(
             doing=doing,
             hint=f"copy it to {local.parent.name}/{artifact.file} here, or to {folders[0]}/ on the board",
         )
-    size_bytes = local.stat().st_size
-    sha256 = _sha256(local)
-    if artifact.sha256 not in (None, sha256):
+    manifest = manifest_of(local)
+    if artifact.sha256 not in (None, manifest.sha256):
         raise ConfigError(
-            f"{local.name} here has sha256 {sha256[:12]}…, models.yaml says {str(artifact.sha256)[:12]}…",
+            f"{local.name} here has sha256 {manifest.sha256[:12]}…, models.yaml says {str(artifact.sha256)[:12]}…",
             board=board.name,
             doing=doing,
             hint="copy the file again, or correct its sha256 in models.yaml",
         )
-    target = f"{store.models}/{artifact.file}"
-    if there is None or there.path != target or there.sha256 != sha256:
-        for left in reversed(range(defaults.PULL_TRIES)):
-            try:
-                _send(board, store, local, target, sha256, size_bytes, deadline, moved, doing, lease)
-                break
-            except _Damaged:
-                if not left:
-                    raise
-    return Placed(target, sha256, size_bytes, size_bytes)
+    sent = _send(board, store, artifact.file, manifest, deadline, moved, doing, lease)
+    return Placed(sent.path, manifest.sha256, manifest.size_bytes, sent.sent_bytes)
 
 
-def _find(board: Board, store: Store, paths: Sequence[str], deadline: Deadline, doing: str) -> Placed | None:
-    argv = ["sh", store.script("artifact.sh"), "find", f"{store.models}/.sha256", *paths]
+def _find(
+    board: Board, store: Store, artifact: ModelFile, paths: Sequence[str], deadline: Deadline, doing: str
+) -> Placed | None:
+    argv = ["sh", store.script("artifact.sh"), "find", store.path, artifact.sha256 or "", artifact.file, *paths]
     answer = json.loads(board.run(argv, deadline=deadline.cap(defaults.HASH_S), doing=doing).stdout)
     if answer["path"] is None:
         return None
@@ -107,110 +88,30 @@ def _find(board: Board, store: Store, paths: Sequence[str], deadline: Deadline, 
 def _send(
     board: Board,
     store: Store,
-    local: Path,
-    target: str,
-    sha256: str,
-    size_bytes: int,
+    file: str,
+    manifest: Manifest,
     deadline: Deadline,
-    moved: Callable[[int, int], object],
+    moved: Moved,
     doing: str,
     lease: str | None,
-) -> None:
-    remote = [
-        "sh",
-        store.script("artifact.sh"),
-        "receive",
-        f"{store.models}/.sha256",
-        target,
-        sha256,
-        str(size_bytes),
-        *([lease] if lease is not None else []),
-    ]
-    # A file, not a pipe, for what it says: nobody reads it while the bytes go out, and it may be long.
-    with tempfile.TemporaryFile() as said, local.open("rb") as file:
-        child = subprocess.Popen(
-            board.push_argv(remote),
-            stdin=subprocess.PIPE,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+) -> Conversation:
+    words = ["sh", store.script("artifact.sh"), "receive", store.path, file, manifest.sha256]
+    words += [str(manifest.size_bytes), str(manifest.chunk_bytes), manifest.list_sha256, str(defaults.PUSH_FREE_BYTES)]
+    words += [lease] if lease is not None else []
+    left = defaults.PUSH_TRIES
+    while True:
+        left -= 1
         try:
-            _pump(file.fileno(), child, size_bytes, deadline, moved)
-            exit_code = child.wait(timeout=deadline.left_s + defaults.GRACE_S)
-        except subprocess.TimeoutExpired:
-            raise DeadlinePassed(
-                "not done in time", proven_dead=False, board=board.name, doing=doing, hint="push again"
-            ) from None
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-        said.seek(0)
-        words = said.read(8192)
-        message = tail(words)
-    if exit_code == RESERVED:
-        held = refused(board, _last_object(words), doing)
-        if held is not None:
-            raise held
-    if exit_code != 0:
-        raise _refusal(board, exit_code, message, size_bytes, target, doing)
+            return send(board, words, f"{store.models}/{file}", manifest, deadline, moved, doing)
+        except Damaged as error:
+            if not left or deadline.expired:
+                raise _of(error, board, doing) from None
+        except FleetError as error:
+            raise _of(error, board, doing) from None
 
 
-def _pump(
-    source: int,
-    child: subprocess.Popen[bytes],
-    size_bytes: int,
-    deadline: Deadline,
-    moved: Callable[[int, int], object],
-) -> None:
-    """Feed the file to ``child`` until its end or the deadline: a board that takes nothing must not hold us."""
-    assert child.stdin is not None
-    sink = child.stdin.fileno()
-    os.set_blocking(sink, False)
-    try:
-        while block := memoryview(os.read(source, BLOCK_BYTES)):
-            while block:
-                if not select.select([], [sink], [], deadline.left_s)[1]:
-                    raise subprocess.TimeoutExpired(child.args, 0)
-                block = block[os.write(sink, block) :]
-            sent = os.lseek(source, 0, os.SEEK_CUR)
-            moved(sent, size_bytes)
-        child.stdin.close()
-    except BrokenPipeError:
-        pass  # the other side said no; its exit code and message say why
-
-
-def _refusal(board: Board, exit_code: int, message: str, size_bytes: int, target: str, doing: str) -> BoardError:
-    free = re.search(r"has (\d+) bytes free", message)
-    if free:
-        return NoSpace(
-            size_bytes,
-            int(free[1]),
-            target.rsplit("/", 1)[0],
-            board=board.name,
-            doing=doing,
-            hint=f"free some space on {board.name}, or set boards.{board.name}.paths.store to a larger disk",
-        )
-    if exit_code == DAMAGED:
-        return _Damaged(message, board=board.name, doing=doing, hint="the same command again")
-    if exit_code == 255:
-        return ConnectionDropped(message or "ssh gave up", board=board.name, doing=doing, hint="the same command again")
-    return BoardError(message or f"ended with {exit_code}", board=board.name, doing=doing)
-
-
-def _last_object(words: bytes) -> dict[str, object]:
-    """The last line that is a JSON object; ssh may have put words of its own around it."""
-    for line in reversed(words.splitlines()):
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict):
-            return found
-    return {}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _of(error: FleetError, board: Board, doing: str) -> FleetError:
+    """The same error, which says where it happened."""
+    error.board = error.board or board.name
+    error.doing = error.doing or doing
+    return error

@@ -70,7 +70,7 @@ class Store:
 
     @property
     def models(self) -> str:
-        """Where artifacts are pushed to."""
+        """Where artifacts are found by name; their bytes are in ``<path>/sha256`` (artifact.sh)."""
         return f"{self.path}/models"
 
     @property

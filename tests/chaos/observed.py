@@ -41,6 +41,8 @@ def litter_in(store: Path) -> tuple[str, ...]:
     """What nobody will ever ask for again."""
     found = [path for path in (store / "runs").glob("*/*/*") if path.name not in BESIDE]
     found += (store / "models").glob("*.part")
+    found += [path for path in (store / "models").glob(".*") if path.name != ".sha256"]
+    found += (store / "sha256").glob("*.*.part")  # a part without a number waits for the push that goes on with it
     found += [path for path in (store / "models" / ".sha256").glob("*") if "." in path.name]
     found += [path for path in (store / "scripts").glob("*") if not SCRIPTS.fullmatch(path.name)]
     return tuple(str(path.relative_to(store)) for path in sorted(found))

@@ -59,7 +59,7 @@ class VirtualWorld(World):
         self.heal()
         for board in scenario.boards:
             store = self._store(board)
-            for name in ("runs", "models", "scripts"):
+            for name in ("runs", "models", "sha256", "scripts"):
                 shutil.rmtree(store / name, ignore_errors=True)
             if not scenario.bare:
                 self._furnish(store)

@@ -149,7 +149,8 @@ def test_a_push_needs_the_lease_as_a_launch_does(controllers, tmp_path):
     assert 900 - 60 <= lease.show(anna.board, anna.store, soon()).left_s <= 900
     assert bob.push(local, token=False).sent_bytes == 0  # it is there: nobody is disturbed
     lease.release(anna.board, anna.store, anna.token, soon())
-    anna.board.run(["rm", f"{anna.store.models}/m.rkllm"], deadline=soon(), doing="remove")
+    both = [f"{anna.store.models}/m.rkllm", f"{anna.store.path}/sha256"]
+    anna.board.run(["rm", "-r", *both], deadline=soon(), doing="remove")
     with pytest.raises(LeaseHeld, match="has ended") as void:
         anna.push(local)
     assert void.value.token is None and "invoke who --board b" in void.value.message()

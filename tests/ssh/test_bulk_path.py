@@ -126,8 +126,8 @@ def test_a_push_to_a_board_that_freezes_ends_at_its_deadline(own_server: Sshd, t
         store = prepare(board, str(tmp_path / "store"), Deadline.after(60))
         began_s = time.monotonic()
 
-        def moved(sent: int, _total: int) -> None:
-            if sent > 2**20 and not own_server.frozen:
+        def moved(there: int, _total: int, _resumed: int) -> None:
+            if there > 2**20 and not own_server.frozen:
                 own_server.freeze()
 
         with pytest.raises(DeadlinePassed, match="not done in time"):

@@ -88,9 +88,16 @@ def test_a_push_that_the_board_did_not_live_to_see_is_no_failure_of_the_model(
 
     monkeypatch.setattr(one_board, "place", place)
     monkeypatch.setattr(one_board.plan, "model_folders", lambda *_: [])
-    monkeypatch.setattr(one_board.BoardList, "_hold", lambda *_: None)
+    monkeypatch.setattr(one_board.HeldLease, "take", lambda *_: None)
     quiet: Callable[..., None] = lambda *_: None  # noqa: E731
-    setting: Any = SimpleNamespace(listener=SimpleNamespace(board_moved=quiet), models=Path("models"))
+    setting: Any = SimpleNamespace(
+        listener=SimpleNamespace(board_moved=quiet),
+        models=Path("models"),
+        collected=Path("collected"),
+        campaign="c1",
+        token="3f2a",
+        reserved={},
+    )
     entry: Any = SimpleNamespace(name="a")
     planned: Any = SimpleNamespace(artifact=SimpleNamespace(file="m.rkllm"))
     board: Any = Answers(GONE)
