@@ -26,6 +26,7 @@ from virtual import control
 from virtual.config import NAME, BadConfig, BoardConfig, parse_config
 from virtual.disk import runs_on_disk
 from virtual.small_disk import AS_ANYBODY, PRIVATE_NAMESPACE
+from virtual.truth import events
 from virtual.whole import write_whole
 
 START_S = 20.0
@@ -114,8 +115,7 @@ def truth(state: Path, name: str) -> dict[str, Any]:
     except control.NotOn:
         now = {"power": "off", "boot_id": None, "frozen": False, "connections": 0, "faults": [], "locks": None}
         now["runs"] = runs_on_disk(folder / "root")
-    events = (folder / "truth.jsonl").read_text() if (folder / "truth.jsonl").exists() else ""
-    return {"events": [json.loads(line) for line in events.splitlines()], **now}
+    return {"events": events(folder / "truth.jsonl"), **now}
 
 
 def look(folder: Path) -> Seen:

@@ -20,6 +20,17 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+
+def events(path: Path, since: int = 0) -> list[dict[str, Any]]:
+    """What the log says from that byte on; a reader may see a line while it is being written, and leaves that one."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(since)
+        *whole, _being_written = file.read().split(b"\n")
+    return [json.loads(line) for line in whole]
 
 
 class Truth:

@@ -22,6 +22,7 @@ from tests.chaos.world import MODEL, Later, Refused, World
 from virtual import control, lifecycle
 from virtual.config import parse_config
 from virtual.isolation import hand_over
+from virtual.truth import events
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIG = {"time_scale": 12.0, "disk_mib": 48}  # a demo takes about a second
@@ -182,9 +183,7 @@ class VirtualWorld(World):
         return self.state / board / "truth.jsonl"
 
     def _events(self, board: str) -> list[dict[str, Any]]:
-        with self._log(board).open("rb") as file:
-            file.seek(self._began[board])
-            return [json.loads(line) for line in file.read().splitlines()]
+        return events(self._log(board), self._began[board])
 
     def _furnish(self, store: Path) -> None:
         """What an earlier campaign has brought: the models and this version of the scripts."""

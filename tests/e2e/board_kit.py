@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from virtual.artifacts import artifact_bytes, artifact_name
+from virtual.truth import events
 
 LIMIT_S = 30
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,8 +72,7 @@ class Board:
         return self.ssh(ASK.format(model=model, new=new, context=context, limit=limit))
 
     def truth(self, event: str) -> list[dict[str, Any]]:
-        lines = (self.state / self.name / "truth.jsonl").read_text().splitlines()
-        return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+        return [entry for entry in events(self.state / self.name / "truth.jsonl") if entry["event"] == event]
 
 
 def virtual(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.ssh.sshd import Sshd
+from virtual.truth import events
 
 PROJECT = Path(__file__).parents[2]
 LIMIT_S = 120.0
@@ -56,8 +57,7 @@ class Home:
 
     def truth(self, board: str) -> list[dict[str, Any]]:
         """What really happened, written by the virtual board where no script of ours can reach."""
-        lines = (self.folder / ".virtual" / board / "truth.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        return events(self.folder / ".virtual" / board / "truth.jsonl")
 
 
 def virtual(*faults: str, **more: Any) -> dict[str, Any]:
