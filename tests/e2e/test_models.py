@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
-from tests.e2e.home import virtual
+from tests.e2e.home import PROJECT, virtual
 
 
 def test_a_board_answers_what_runs_on_it_and_which_files_it_has(home):
@@ -78,5 +79,12 @@ def test_a_model_that_is_judged_too_large_for_a_board_is_too_large_for_it(home):
     home.inventory({"a": virtual(ram_gib=4)})
     (row,) = json.loads(home.invoke("models", "--board", "a", "--model", "qwen3-4b", "--format", "json").stdout)
     assert row["verdict"] == "NO" and row["missing"] is None
-    done = home.invoke("bench", "--model", "qwen3-4b", "--cores", "3", "--repeats", "1", "--format", "json", code=1)
+    words = ("--cores", "3", "--repeats", "1", "--format", "json")
+    done = home.invoke("bench", "--model", "qwen3-4b", *words)
+    assert [cell["outcome"] for cell in json.loads(done.stdout)] == ["skipped"]
+    # Nobody can say so of a model of which no numbers are known.
+    models = yaml.safe_load((PROJECT / "models.yaml").read_text())
+    del models["models"]["qwen3-4b"]["architecture"]
+    home.folder.joinpath("models.yaml").write_text(yaml.safe_dump(models))
+    done = home.invoke("bench", "--model", "qwen3-4b", *words, code=1)
     assert [cell["outcome"] for cell in json.loads(done.stdout)] == ["oom"]
