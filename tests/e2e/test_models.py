@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-import yaml
 
-from tests.e2e.home import PROJECT, virtual
+from tests.e2e.home import virtual
 
 
 def test_a_board_answers_what_runs_on_it_and_which_files_it_has(home):
@@ -82,9 +81,6 @@ def test_a_model_that_is_judged_too_large_for_a_board_is_too_large_for_it(home):
     words = ("--cores", "3", "--repeats", "1", "--format", "json")
     done = home.invoke("bench", "--model", "qwen3-4b", *words)
     assert [cell["outcome"] for cell in json.loads(done.stdout)] == ["skipped"]
-    # Nobody can say so of a model of which no numbers are known.
-    models = yaml.safe_load((PROJECT / "models.yaml").read_text())
-    del models["models"]["qwen3-4b"]["architecture"]
-    home.folder.joinpath("models.yaml").write_text(yaml.safe_dump(models))
+    home.catalogue_without("qwen3-4b", "architecture")  # then nobody can say so
     done = home.invoke("bench", "--model", "qwen3-4b", *words, code=1)
     assert [cell["outcome"] for cell in json.loads(done.stdout)] == ["oom"]
