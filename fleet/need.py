@@ -14,7 +14,7 @@ from fleet import defaults
 if TYPE_CHECKING:
     from fleet.config.inventory import BoardEntry
     from fleet.facts import Facts
-    from fleet.plan import PlannedRun, Request
+    from fleet.plan import PlannedRun
 
 
 @dataclass(frozen=True)
@@ -26,4 +26,5 @@ class Need:
     skip: str | None = None
 
 
-NeedOf = Callable[["BoardEntry", "Facts", "Request", "PlannedRun"], Need]
+NeedOf = Callable[["BoardEntry", "Facts", "PlannedRun"], Need]
+Again = Callable[["PlannedRun"], bool]  # does this cell call for another repeat?

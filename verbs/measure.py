@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     help={
         "board": BOARD,
         "suite": "a file of suites/ that says what to measure; the options below win over it",
-        "model": "a model of models.yaml; default: the first one there",
+        "model": "models of models.yaml, with commas between them; default: the first one there",
         "cores": "NPU core counts, each is an artifact of its own; default 1,2,3",
         "repeats": "measured runs of each cell, on top of a warm-up; default 3",
         "prompts": "file of prompts, one 'id: text' a line; default suites/prompts/default.txt",
@@ -63,15 +63,14 @@ def bench(
 
     check_format(format)
     session = open_session()
-    wanted = Bench(model, cores, repeats, prompts, new_tokens, context, limit)
-    if suite:
-        wanted = wanted.over(named_suite(session, suite))
-    if remark := session.catalogue().remark(wanted.model):
-        print(f"{wanted.model}: {remark}", file=sys.stderr)
+    for name in model.split(","):
+        if remark := session.catalogue().remark(name.strip()):
+            print(f"{name.strip()}: {remark}", file=sys.stderr)
     asked = order(
         session,
-        wanted,
+        Bench(model, cores, repeats, prompts, new_tokens, context, limit),
         board,
+        suite=named_suite(session, suite) if suite else None,
         campaign=campaign,
         failed_from=failed_from,
         outcomes=lambda name: {
@@ -114,7 +113,7 @@ def nightly(
 
     check_format(format)
     session = open_session()
-    asked = order(session, Bench().over(named_suite(session, suite)), board)
+    asked = order(session, Bench(), board, suite=named_suite(session, suite))
     states = read_states(asked.request.boards, session.connect)
     for state in states:
         print(state.error.message() if state.error else f"{state.entry.name}: answers", file=sys.stderr)
@@ -163,7 +162,7 @@ def measure(session: Session, order: Order, *, recover: bool = False) -> int:
     from fleet import bench as campaigns
     from fleet.listener import Listeners
     from fleet.live import LiveTable, PlainLines
-    from verbs.need import need
+    from verbs.need import again, need
 
     console = stderr()
     names = [entry.name for entry in order.request.boards]
@@ -171,7 +170,9 @@ def measure(session: Session, order: Order, *, recover: bool = False) -> int:
     live = LiveTable(console, headline, names) if console.is_terminal else None
     with live or nullcontext():
         listener = Listeners([live or PlainLines(console, headline)])
-        result = campaigns.start(session, order, listener, need=need, recover=recover)
+        result = campaigns.start(
+            session, order, listener, need=need, again=again(session, order.campaign), recover=recover
+        )
     for line in campaigns.epilogue(result):
         print(line, file=sys.stderr)
     if result.interrupted:

@@ -130,7 +130,7 @@ def test_a_night_says_what_became_of_every_planned_run(home: Home) -> None:
 
 
 def test_a_suite_is_the_options_of_bench_and_those_that_are_typed_win(home: Home) -> None:
-    night(home, cores=[3], repeats=2, new_tokens=16)
+    night(home, cores=[3], repeats=2, workloads=[{"new_tokens": 16}])
     home.inventory({"a": virtual()})
     cells = json.loads(home.invoke("bench", "--suite", "nightly", "--repeats", "1", "--format", "json").stdout)
     assert [(cell["npu_cores"], cell["n"]) for cell in cells] == [(3, 1)]
