@@ -24,6 +24,8 @@ class Need:
     limit_s: int = defaults.RUN_LIMIT_S
     memory_bytes: int | None = None  # what it may not exceed; None is not known
     skip: str | None = None
+    expected_s: float | None = None  # how long it should take, and with how much memory; None is not known
+    expected_bytes: float | None = None
 
 
 NeedOf = Callable[["BoardEntry", "Facts", "PlannedRun"], Need]

@@ -240,7 +240,13 @@ class BoardList:
         """One run, or the reason why not."""
         need = self.setting.need(self.entry, there.facts, planned)
         if need.skip is not None or planned.artifact is None:
-            return self._unstarted(planned, there.simulated, Outcome.SKIPPED, need.skip or str(planned.lacking))
+            lacking = planned.lacking.what if planned.lacking else ""
+            return self._unstarted(
+                planned,
+                there.simulated,
+                Outcome.SKIPPED,
+                need.skip or lacking,
+            )
         file = planned.artifact.file
         if file not in there.places:
             there.places[file] = self._place(there.board, there.store, planned.artifact)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         "campaign": "name of the campaign; one that was begun before goes on where it was",
         "failed-from": "a campaign: repeat only what did not end well in it",
         "recover": "reboot or power-cycle a board that does not come back",
+        "dry-run": "show what would be run, for how long, and what would be skipped; run nothing",
         "format": FORMAT,
     },
     iterable=["board"],
@@ -48,12 +49,14 @@ def bench(
     campaign: str = "",
     failed_from: str = "",
     recover: bool = False,
+    dry_run: bool = False,
     format: str = "table",
 ) -> None:
     """Measure a model on boards: run, follow, collect, print the table.
 
     invoke bench --board rk3588-a --model qwen3-0.6b --cores 1,2,3 --repeats 3
     invoke bench --board @lab1 --cores 3 --format csv
+    invoke bench --suite nightly --dry-run
     invoke bench --campaign 20261121T190000Z-3f2a   (goes on after a crash, a Ctrl-C, a lost network)
     invoke bench --failed-from 20261121T190000Z-3f2a
     """
@@ -77,6 +80,14 @@ def bench(
             (run.board, run.run): str(run.outcome) for run in read_campaign(session.collected, name)
         },
     )
+    if dry_run:
+        from analysis.listing import listing
+        from verbs.plan import plan_rows
+
+        rows, trouble = plan_rows(session, asked)
+        print(listing(rows, format))
+        leave(trouble)
+        return
     code = measure(session, asked, recover=recover)
     print(table(session, format, asked.campaign))
     leave(code)

@@ -33,38 +33,41 @@ def need(entry: BoardEntry, facts: Facts, planned: PlannedRun) -> Need:
     from verbs.fit import ground_of
 
     cell, artifact = planned.cell, planned.artifact
-    if artifact is None:
-        return Need(skip=str(planned.lacking))
+    lacking = planned.lacking.what if planned.lacking else None
     numbers = _numbers(cell.model)
     if numbers is None:
-        return Need()
+        return Need(skip=lacking)
+    dtype = artifact.dtype if artifact else cell.model.dtypes[0]
     on, context = ground_of(entry, facts), cell.max_context_len
     if on.available_bytes is not None:
         judged = feasibility(
             numbers,
-            artifact.dtype,
+            dtype,
             context,
             on.available_bytes,
             on.runtime,
             first_runtime=cell.model.runtime.since if cell.model.runtime else None,
-            context_limit=artifact.max_context or CONTEXT_LIMIT,
+            context_limit=artifact.max_context if artifact else CONTEXT_LIMIT,
         )
         if judged.verdict is Verdict.NO:
-            return Need(skip=judged.reason)
-    if dtype_of(artifact.dtype) is None:
-        return Need()
+            return Need(skip=judged.reason)  # though there may be no file either: no file would help
+    if dtype_of(dtype) is None:
+        return Need(skip=lacking)
     speed = predict_speed(
         numbers,
-        artifact.dtype,
+        dtype,
         cell.npu_cores,
         on.runtime,
         prompt_tokens=min(len(cell.prompt.text) + TEMPLATE_TOKENS, context),  # a letter is a token, at most
         new_tokens=cell.max_new_tokens,
     )
-    memory = predict_memory(numbers, artifact.dtype, context, on.runtime)
+    memory = predict_memory(numbers, dtype, context, on.runtime)
     return Need(
         limit_s=max(defaults.LEAST_LIMIT_S, math.ceil(speed.run_s.high * defaults.LIMIT_SHARE)),
         memory_bytes=math.ceil(memory.high * defaults.MEMORY_SHARE),
+        skip=lacking,
+        expected_s=speed.run_s.value,
+        expected_bytes=memory.total,
     )
 
 

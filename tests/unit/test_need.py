@@ -71,3 +71,10 @@ def test_a_model_without_numbers_is_run_as_ever():
     model = CATALOGUE.model("qwen3-0.6b").model_copy(update={"architecture": None})
     assert need(BOARD, facts(0.1), asked(model)) == need(BOARD, {}, asked(model))
     assert need(BOARD, {}, asked(model)).limit_s == defaults.RUN_LIMIT_S
+
+
+def test_what_could_not_fit_anyway_is_said_of_a_model_without_a_file_too():
+    lacking = asked("qwen3-vl-4b")
+    assert lacking.artifact is None
+    assert "takes an image" in str(need(BOARD, facts(6.9), lacking).skip)
+    assert "too large even at the low end" in str(need(BOARD, facts(3.0), lacking).skip)
