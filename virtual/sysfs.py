@@ -274,6 +274,7 @@ def _proc_pages(machine: Machine, config: BoardConfig, boot_id: str) -> dict[str
     builder = "(build@rkfleet.invalid) (aarch64-linux-gnu-gcc 12.2.0)"
     return {
         "meminfo": meminfo(machine),
+        "vmstat": "pswpin 0\npswpout 0\n",  # SwapTotal is 0: nothing can ever go there
         "loadavg": loadavg(machine),
         "version": f"Linux version {KERNEL_RELEASE} {builder} {KERNEL_VERSION}\n",
         "cpuinfo": cpuinfo,

@@ -50,7 +50,7 @@ def test_the_numbers_are_those_that_the_board_really_made(home):
     true_tps = 1000 * truth["generate_tokens"] / truth["generate_ms"]
     assert cell["generate_tps"] == pytest.approx(true_tps, abs=0.006)
     assert cell["ttft_ms"] == pytest.approx(truth["prefill_ms"], abs=0.06)
-    assert cell["peak_memory_bytes"] == pytest.approx(truth["peak_bytes"], abs=0.006 * 2**30)
+    assert cell["memory_rkllm_bytes"] == pytest.approx(truth["peak_bytes"], abs=0.006 * 2**30)
 
 
 def test_collect_brings_nothing_twice_and_writes_the_same_bytes(home):

@@ -135,8 +135,8 @@ def test_a_good_run_is_ok_and_its_numbers_are_those_of_the_table(tmp_path: Path)
     assert (run.prefill_tps, run.prefill_tokens) == (200.0, 40)
     assert (run.generate_tps, run.generate_tokens) == (20.0, 63)
     assert run.init_ms == 1200.5
-    assert run.peak_memory_bytes == 1_610_612_736  # 1.50 "GB" is 1.5 GiB
-    assert run.vmhwm_bytes == 1_610_612_736
+    assert run.memory_rkllm_bytes == 1_610_612_736  # 1.50 "GB" is 1.5 GiB
+    assert run.memory_vmhwm_bytes == 1_610_612_736
     assert (run.npu_cores, run.npu_core_num) == (3, 3)
     assert (run.runtime, run.driver, run.toolkit, run.dtype) == ("1.2.3", "0.9.8", "1.2.2", "W8A8")
     assert run.duration_s == 9.5
@@ -339,7 +339,7 @@ def test_the_driver_of_a_run_without_banner_is_the_boards_own(tmp_path: Path) ->
     ],
 )
 def test_vmhwm_is_the_highest_whole_sample(tmp_path: Path, telemetry: bytes | None, expected: int | None) -> None:
-    assert only_run(tmp_path / "collected", telemetry=telemetry).vmhwm_bytes == expected
+    assert only_run(tmp_path / "collected", telemetry=telemetry).memory_vmhwm_bytes == expected
 
 
 def test_runs_are_found_sorted_and_unfinished_ones_are_not_there(tmp_path: Path) -> None:

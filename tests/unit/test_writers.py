@@ -44,7 +44,7 @@ GOOD = Run(
     prefill_tokens=40,
     generate_tps=20.1,
     generate_tokens=63,
-    peak_memory_bytes=1_610_612_736,
+    memory_rkllm_bytes=1_610_612_736,
     log="collected/c1/rk3588-a/001-r1/stdout.log",
 )
 SIMULATED = replace(GOOD, board="rk3588-v", origin="simulated")
@@ -148,7 +148,7 @@ def test_without_runs_every_format_is_still_valid() -> None:
 def test_json_has_stored_units_and_null_for_what_is_not_known() -> None:
     found = json.loads(writers.bench(cells([GOOD, TIMEOUT, SIMULATED]), "json"))
     assert [row["simulated"] for row in found] == [False, True]
-    assert found[0]["peak_memory_bytes"] == 1_610_612_736
+    assert found[0]["memory_rkllm_bytes"] == 1_610_612_736
     assert found[0]["ttft_ms"] == 200.04
     assert found[0]["init_ms"] is None
     assert found[0]["outcome"] == "1 ok, 1 timeout"
