@@ -342,6 +342,35 @@ def test_vmhwm_is_the_highest_whole_sample(tmp_path: Path, telemetry: bytes | No
     assert only_run(tmp_path / "collected", telemetry=telemetry).memory_vmhwm_bytes == expected
 
 
+COLUMNS = "uptime_s,memavail_bytes,rss_bytes,vmhwm_bytes,pswpin_pages,pswpout_pages,soc_mc,cooling0_state\n"
+
+
+def test_three_witnesses_of_memory_stand_side_by_side_and_their_difference_taints_nothing(tmp_path: Path) -> None:
+    samples = COLUMNS + "1,7000000000,5,1000,0,0,40000,0\n2,5000000000,5,1610000000,0,0,45000,0\n"
+    before = {"memory": {"available_bytes": 8_000_000_000}}
+    run = only_run(tmp_path / "collected", telemetry=samples.encode(), before=before)
+    assert run.outcome is Outcome.OK
+    assert (run.memory_rkllm_bytes, run.memory_vmhwm_bytes) == (1_610_612_736, 1_610_000_000)
+    assert run.memory_available_drop_bytes == 3_000_000_000
+    assert run.memory_note == "memory: RKLLM says 1.50 GiB, VmHWM was 1.50 GiB, MemAvailable fell by 2.79 GiB"
+    assert run.max_temperature_mc == 45_000
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        ("0,9,45000,0", "the board swapped 9 pages out"),
+        ("0,0,45000,1", "the board was throttled against heat: cooling0 at state 1"),
+        ("0,0,85100,0", "the board got too hot: soc at 85.1 °C"),
+    ],
+)
+def test_a_board_that_swapped_or_was_too_hot_taints_the_run(tmp_path: Path, last: str, reason: str) -> None:
+    samples = f"{COLUMNS}1,7,5,1000,0,0,40000,0\n2,5,5,1000,{last}\n"
+    run = only_run(tmp_path / "collected", telemetry=samples.encode())
+    assert run.outcome is Outcome.TAINTED
+    assert run.reason is not None and run.reason.startswith(reason)
+
+
 def test_runs_are_found_sorted_and_unfinished_ones_are_not_there(tmp_path: Path) -> None:
     for path in ("b/x/2", "b/x/1", "a/y/3", "b/x/.4.part", ".c/x/5", "b/.z/6"):
         (tmp_path / path).mkdir(parents=True)

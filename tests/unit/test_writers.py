@@ -109,6 +109,14 @@ def test_the_table_shows_the_columns_that_were_asked_for() -> None:
     assert len(lines) == 3
 
 
+def test_the_table_tells_of_three_figures_of_memory_only_when_they_differ() -> None:
+    agreed = replace(GOOD, memory_vmhwm_bytes=1_600_000_000, memory_available_drop_bytes=1_610_612_736)
+    assert bench_table(cells([agreed])) == bench_table(cells([GOOD]))
+    text = bench_table(cells([replace(agreed, memory_available_drop_bytes=2 * 2**30)]))
+    said = "memory: RKLLM says 1.50 GiB, VmHWM was 1.49 GiB, MemAvailable fell by 2.00 GiB"
+    assert text.endswith(f"rk3588-a qwen3-0.6b 3 cores: {said}")
+
+
 def test_the_table_says_which_rows_are_simulated_and_what_that_means() -> None:
     text = bench_table(cells([GOOD, SIMULATED]))
     row_a, row_v = (line for line in text.splitlines() if line.startswith("rk3588"))
