@@ -142,7 +142,9 @@ def prepared(
     for number, step in enumerate(playbook.steps, 1):
         found: list[Problem] = []
         fill = _Fill({**step.vars, **board}, missing or {}, found)
-        arguments = {key: fill.value(value, (*step.where, step.operation, key)) for key, value in step.arguments.items()}
+        arguments = {
+            key: fill.value(value, (*step.where, step.operation, key)) for key, value in step.arguments.items()
+        }
         unless = fill.value(step.unless, (*step.where, "unless"))
         known = allowed.operations[step.operation]
         where = (*step.where, step.operation)
@@ -168,9 +170,7 @@ def _read(path: Path, into: list[tuple[Path, Document]], above: tuple[Path, ...]
     if any(path == other for other, _ in into):
         return
     document = read_yaml(path)
-    problems = [
-        Problem((key,), f"there is no such key; {meant(key, TOP)}") for key in document.data if key not in TOP
-    ]
+    problems = [Problem((key,), f"there is no such key; {meant(key, TOP)}") for key in document.data if key not in TOP]
     for at, name in enumerate(_section(document, "include", list)):
         if isinstance(name, str) and _FILE.fullmatch(name):
             if not (path.parent / name).is_file():
@@ -221,7 +221,13 @@ def _steps(document: Document, values: Values, allowed: Allowed, found: list[Pro
         arguments = written[operation]
         name, unless = written.get("name"), written.get("unless")
         step = Step(
-            document, where, str(name or ""), operation, arguments if isinstance(arguments, dict) else {}, unless, values
+            document,
+            where,
+            str(name or ""),
+            operation,
+            arguments if isinstance(arguments, dict) else {},
+            unless,
+            values,
         )
         problems: list[Problem] = []
         for key, value in (("name", name), ("unless", unless)):

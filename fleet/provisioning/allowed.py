@@ -91,7 +91,14 @@ def _misfit(hints: dict[str, Any], argument: str, value: object) -> str:
     return ""
 
 
-_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a mapping"}
+_WORDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a mapping",
+}
 
 
 def _in_words(kind: Any) -> str:

@@ -140,7 +140,9 @@ def _board(work: Work, entry: BoardEntry) -> None:
     except Stopped:
         if work.deadline.expired:
             error = DeadlinePassed(
-                f"not done within {defaults.PROVISION_S:g} s", proven_dead=False, hint="the same again goes on from there"
+                f"not done within {defaults.PROVISION_S:g} s",
+                proven_dead=False,
+                hint="the same again goes on from there",
             )
         else:
             error = BoardError("stopped", hint="the same again goes on from there")
@@ -172,7 +174,13 @@ def _on_board(work: Work, entry: BoardEntry, host: Host, own: HeldLease | None) 
 
 def _steps(work: Work, entry: BoardEntry, host: Host, ready: Sequence[Ready]) -> None:
     for one in ready:
-        at = {"board": entry.name, "number": one.number, "of": len(ready), "step": one.step.title, "place": one.step.place}
+        at = {
+            "board": entry.name,
+            "number": one.number,
+            "of": len(ready),
+            "step": one.step.title,
+            "place": one.step.place,
+        }
         work.tell("moved", board=entry.name, phase=f"step {one.number} of {len(ready)}", detail=one.step.title)
         try:
             done = steps.do(work.state, host, one, work.wish)
@@ -214,5 +222,3 @@ def _cut_when_stopped(work: Work) -> None:
     gevent.sleep(defaults.PROVISION_STOP_S)
     for board in list(work.open_boards.values()):
         board.abandon()
-
-
