@@ -2,7 +2,7 @@
 
     about: what it is for
     include: [base.yaml]                      steps that come first, of a playbook beside this one
-    vars: {runtime: "1.2.3"}                  what ``{{ runtime }}`` means below; whoever includes this may say otherwise
+    vars: {runtime: "1.2.3"}                  what ``{{ runtime }}`` means; whoever includes this may say otherwise
     steps:
       - name: the runtime library
         rkllm.runtime: {version: "{{ runtime }}", source: "vendor/rkllm-{{ runtime }}", folder: "{{ libraries }}"}
@@ -115,7 +115,7 @@ def load_playbook(path: Path, allowed: Allowed) -> Playbook:
     values: dict[str, object] = {}
     for _, document in read:  # whoever includes comes later, and so wins
         values |= _section(document, "vars", dict)
-    steps = []
+    steps: list[Step] = []
     for _, document in read:
         found: list[Problem] = []
         steps += _steps(document, values, allowed, found)
@@ -201,7 +201,7 @@ def _section(document: Document, key: str, kind: type) -> Any:
     if value is None:
         return kind()
     if not isinstance(value, kind):
-        words = {list: "a list", dict: "a mapping"}[kind]
+        words = "a list" if kind is list else "a mapping"
         raise config_error(document, [Problem((key,), f"{shown(value)} is not {words}")])
     return value
 

@@ -34,6 +34,7 @@ from fleet.errors import (
 from fleet.listener import Listener
 from fleet.session import Session
 from fleet.text import tail
+from fleet.virtual_boards import PROJECT
 
 _KINDS = (AuthenticationFailed, BoardError, ConnectionDropped, HostKeyChanged, HostKeyUnknown, Unreachable)
 
@@ -77,7 +78,7 @@ def provision(
     dry_run: bool = False,
     diff: bool = False,
 ) -> tuple[Provisioned, ...]:
-    """Bring these boards to a playbook's state. Raises ConfigError before the first is touched; Ctrl-C is raised anew."""
+    """Bring boards to a playbook's state. Raises ConfigError before the first is touched; Ctrl-C is raised anew."""
     results = {entry.name: Provisioned(entry.name) for entry in boards}
     about = {"playbook": playbook, "dry_run": dry_run, "diff": diff, "limit_s": defaults.PROVISION_S}
     request = {**about, "boards": list(results)}
@@ -104,20 +105,21 @@ def provision(
     return tuple(results.values())
 
 
-class _child:  # noqa: N801 - reads as a word in a with statement
+class _child:
     """The child, which does not outlive the block."""
 
     def __init__(self, complaints: IO[bytes]) -> None:
         self._complaints = complaints
 
     def __enter__(self) -> subprocess.Popen[bytes]:
+        path = os.pathsep.join(filter(None, (str(PROJECT), os.getenv("PYTHONPATH"))))
         # In a session of its own: Ctrl-C is for us, and it hears from us.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "fleet.provisioning"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_project()), os.getenv("PYTHONPATH"))))},
+            env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         )
         return self._process
@@ -126,12 +128,6 @@ class _child:  # noqa: N801 - reads as a word in a with statement
         if self._process.poll() is None:
             self._process.kill()
         self._process.communicate()
-
-
-def _project() -> object:
-    from fleet.virtual_boards import PROJECT
-
-    return PROJECT
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -32,7 +32,7 @@ def provision(
     diff: bool = False,
     format: str = "table",
 ) -> None:
-    """Bring boards to a playbook's state; what is as it should be is left alone.
+    """Bring boards to a playbook's state; what is right is left alone.
 
     invoke provision --board rk3588-a --dry-run --diff
     invoke provision --board '@lab1,!rk3588-c'

@@ -16,7 +16,7 @@ from virtual.layouts import LAYOUTS
 from virtual.rootfs import DEMO, vendor_files
 from virtual.whole import write_whole
 
-NOTE = b"SIMULATED: stand-ins of rkfleet's virtual boards, no code of any vendor. Only a virtual board can run this demo.\n"
+NOTE = b"SIMULATED: stand-ins for virtual boards, no code of any vendor. Only a virtual board can run this demo.\n"
 
 
 def write_vendor(folder: Path, runtime: str) -> None:

@@ -8,7 +8,6 @@ once: pyinfra would take a fact that could not be read for one that is not so.
 from __future__ import annotations
 
 import hashlib
-import io
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -79,7 +78,7 @@ class Line:
         return result
 
 
-class BoardConnector(BaseConnector):  # type: ignore[misc]
+class BoardConnector(BaseConnector):
     """One host of pyinfra's is one of our boards; ``host.connector_data["line"]`` leads to it."""
 
     handles_execution = True
@@ -105,7 +104,7 @@ class BoardConnector(BaseConnector):  # type: ignore[misc]
         text = make_unix_command(command, **self._rights(arguments)).get_raw_value()
         return self._run(["sh", "-c", text], stdin, timeout_s, list(good), str(command))
 
-    def put_file(
+    def put_file(  # type: ignore[override]  # pyinfra gives open files, which are no IOBase to a checker
         self,
         filename_or_io: str | IO[Any],
         remote_filename: str,
@@ -124,7 +123,7 @@ class BoardConnector(BaseConnector):  # type: ignore[misc]
         timeout_s = arguments.get("_timeout") or defaults.PROVISION_COMMAND_S
         return self._run(words, data, timeout_s, [0], f"write {remote_filename}")[0]
 
-    def get_file(
+    def get_file(  # type: ignore[override]
         self,
         remote_filename: str,
         filename_or_io: str | IO[Any],
@@ -182,15 +181,15 @@ def _short(command: str) -> str:
     return text if len(text) <= 120 else text[:120] + "…"
 
 
-def _bytes(value: object) -> bytes:
+def _bytes(value: Any) -> bytes:
+    """The content of a file that is open, or lines for a command's stdin."""
     if value is None:
         return b""
     if isinstance(value, bytes):
         return value
-    if isinstance(value, io.IOBase) or hasattr(value, "read"):
-        value.seek(0)  # type: ignore[union-attr]
-        value = value.read()
-        return value if isinstance(value, bytes) else str(value).encode()
-    if isinstance(value, str):
-        return value.encode() + b"\n"
-    return "".join(f"{line}\n" for line in value).encode()  # type: ignore[attr-defined]
+    if hasattr(value, "read"):
+        value.seek(0)
+        content = value.read()
+        return content if isinstance(content, bytes) else str(content).encode()
+    lines = [value] if isinstance(value, str) else value
+    return "".join(f"{line}\n" for line in lines).encode()

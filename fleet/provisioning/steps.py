@@ -35,7 +35,7 @@ class FactFailed(Exception):
     """A question to the board had no answer; pyinfra would go on as if the answer were no."""
 
 
-class StrictState(State):  # type: ignore[misc]
+class StrictState(State):
     """Ends a board's part where pyinfra would note that a fact failed, and go on with an empty one."""
 
     def fail_hosts(self, hosts_to_fail: Any, activated_count: int | None = None) -> None:
@@ -115,7 +115,7 @@ def do(state: StrictState, host: Host, ready: Ready, wish: Wish) -> Done:
     return Done(CHANGED if commands else UNCHANGED, detail)
 
 
-class _named:  # noqa: N801 - reads as a word in a with statement
+class _named:
     """pyinfra's own context manager forgets to put the host back when something is raised."""
 
     def __init__(self, host: Host) -> None:

@@ -8,7 +8,6 @@ evidence records it, and a bench that wants pinned clocks pins them itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from pyinfra import context
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from fleet.provisioning.facts import Tells, Text, systemd
-from fleet.provisioning.operations.common import files_there, gone, text_there
+from fleet.provisioning.operations.common import Commands, files_there, gone, text_there
 from fleet.scripts import SOURCE
 
 FOLDER = "/usr/local/lib/rkfleet"
@@ -30,7 +29,7 @@ _SOURCED = re.compile(r'^\. "[^"]*/([a-z_]+\.sh)"', re.MULTILINE)
 
 
 @operation()
-def at_boot(profile: str = "pinned", present: bool = True) -> Iterator[Any]:
+def at_boot(profile: str = "pinned", present: bool = True) -> Commands:
     """Pin the clocks now and at each start; with ``present`` false, not any more, and the kernel's own are back."""
     host = context.host
     has_systemd = host.get_fact(Tells, condition=systemd())
@@ -55,7 +54,7 @@ def at_boot(profile: str = "pinned", present: bool = True) -> Iterator[Any]:
     yield from commands
 
 
-def _take_back(has_systemd: bool, scripts: tuple[str, ...]) -> Iterator[Any]:
+def _take_back(has_systemd: bool, scripts: tuple[str, ...]) -> Commands:
     if not context.host.get_fact(Tells, condition=f"[ -e {SCRIPT} ]"):
         return
     if has_systemd:
@@ -76,13 +75,15 @@ root=${RK_SYSROOT:-}
 for node in "$root"/sys/class/devfreq/*.npu "$root"/sys/class/devfreq/dmc; do
     [ -w "$node/governor" ] || continue
     for name in rknpu_ondemand dmc_ondemand simple_ondemand; do
-        if grep -qw "$name" "$node/available_governors" 2>/dev/null; then echo "$name" >"$node/governor" && break; fi
+        grep -qw "$name" "$node/available_governors" 2>/dev/null || continue
+        echo "$name" >"$node/governor" && break
     done
 done 2>/dev/null
 for node in "$root"/sys/devices/system/cpu/cpufreq/policy*; do
     [ -w "$node/scaling_governor" ] || continue
     for name in schedutil ondemand interactive; do
-        if grep -qw "$name" "$node/scaling_available_governors" 2>/dev/null; then echo "$name" >"$node/scaling_governor" && break; fi
+        grep -qw "$name" "$node/scaling_available_governors" 2>/dev/null || continue
+        echo "$name" >"$node/scaling_governor" && break
     done
 done 2>/dev/null
 for state in "$root"/sys/devices/system/cpu/cpu[0-9]*/cpuidle/state[1-9]*/disable; do
@@ -92,7 +93,7 @@ done 2>/dev/null
 """
 
 
-def _rc(call: str) -> Iterator[Any]:
+def _rc(call: str) -> Commands:
     """Our block in rc.local with this call in it, at its head: what stands there may end with ``exit 0``."""
     now = context.host.get_fact(Text, path=RC)
     own = re.compile(rf"^{BEGIN}\n.*?^{END}\n", re.MULTILINE | re.DOTALL)

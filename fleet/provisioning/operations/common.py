@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from pyinfra import context
@@ -13,8 +13,10 @@ from pyinfra.operations.util.files import generate_color_diff
 
 from fleet.provisioning.facts import Files, Text
 
+Commands = Generator[Any, None, None]  # what an operation gives: pyinfra's command objects
 
-def files_there(wanted: Mapping[str, tuple[bytes, str]]) -> Iterator[Any]:
+
+def files_there(wanted: Mapping[str, tuple[bytes, str]]) -> Commands:
     """These files with these bytes and modes; folders above them are made."""
     host = context.host
     now = host.get_fact(Files, paths=list(wanted))
@@ -32,7 +34,7 @@ def files_there(wanted: Mapping[str, tuple[bytes, str]]) -> Iterator[Any]:
             yield StringCommand("chmod", mode, "--", QuoteString(path))
 
 
-def text_there(path: str, text: str) -> Iterator[Any]:
+def text_there(path: str, text: str) -> Commands:
     """A small text file; its difference is shown to who asked for diffs."""
     host = context.host
     now = host.get_fact(Text, path=path)
@@ -44,7 +46,7 @@ def text_there(path: str, text: str) -> Iterator[Any]:
     yield from files_there({path: (text.encode(), "644")})
 
 
-def gone(*paths: str) -> Iterator[Any]:
+def gone(*paths: str) -> Commands:
     """None of these files."""
     there = context.host.get_fact(Files, paths=list(paths))
     for path in paths:

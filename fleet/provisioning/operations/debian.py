@@ -5,9 +5,6 @@ pyinfra's ``apt.packages`` either never updates that list, and fails on a fresh 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from pyinfra import context
 from pyinfra.api import operation
 from pyinfra.api.exceptions import OperationError
@@ -15,12 +12,13 @@ from pyinfra.facts.deb import DebPackages
 from pyinfra.operations import apt
 
 from fleet.provisioning.facts import Tells
+from fleet.provisioning.operations.common import Commands
 
 SIMULATED = "grep -qs rkfleet,virtual /proc/device-tree/compatible /sys/firmware/devicetree/base/compatible"
 
 
 @operation()
-def packages(packages: list[str]) -> Iterator[Any]:
+def packages(packages: list[str]) -> Commands:
     """Have these packages."""
     host = context.host
     there = host.get_fact(DebPackages)

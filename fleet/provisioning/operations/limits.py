@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from pyinfra.api import operation
 
-from fleet.provisioning.operations.common import gone, text_there
+from fleet.provisioning.operations.common import Commands, gone, text_there
 
 FILE = "/etc/security/limits.d/90-rkfleet.conf"
 
 
 @operation()
-def nofile(value: int = 10240, present: bool = True) -> Iterator[Any]:
+def nofile(value: int = 10240, present: bool = True) -> Commands:
     """So many open files for a login's processes, root's too (``*`` does not mean root)."""
     if not present:
         yield from gone(FILE)

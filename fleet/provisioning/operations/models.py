@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from pyinfra import context
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from fleet.provisioning.facts import Tells
+from fleet.provisioning.operations.common import Commands
 
 FOLDERS = ("models", "sha256", "runs", "scripts")
 
 
 @operation()
-def store(path: str) -> Iterator[Any]:
+def store(path: str) -> Commands:
     """The folders of the store. They belong to whoever logs in, so this is never done as root for somebody else."""
     host = context.host
     paths = [f"{path}/{folder}" for folder in FOLDERS]

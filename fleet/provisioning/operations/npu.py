@@ -6,7 +6,6 @@ The driver shows itself as a DRM render node, as /dev/rknpu, or both, by how the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from pyinfra import context
@@ -14,21 +13,23 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from pyinfra.operations import server
 
 from fleet.provisioning.facts import Tells
-from fleet.provisioning.operations.common import gone, text_there
+from fleet.provisioning.operations.common import Commands, gone, text_there
 
 RULES = "/etc/udev/rules.d/99-rkfleet-npu.rules"
-_TELL_UDEV = "udevadm control --reload && udevadm trigger --subsystem-match=drm --subsystem-match=misc --subsystem-match=dma_heap"
+_SUBSYSTEMS = " ".join(f"--subsystem-match={name}" for name in ("drm", "misc", "dma_heap"))
+_TELL_UDEV = f"udevadm control --reload && udevadm trigger {_SUBSYSTEMS}"
 
 
 @operation()
-def access(user: str, group: str = "render", present: bool = True) -> Iterator[Any]:
-    """Let ``user`` use the NPU. With ``present`` false the rule goes; memberships stay, they give nothing by themselves."""
+def access(user: str, group: str = "render", present: bool = True) -> Commands:
+    """Let ``user`` use the NPU. With ``present`` false the rule goes; memberships stay, alone they give nothing."""
     host = context.host
-    commands = list(gone(RULES)) if not present else list(text_there(RULES, _rules(group)))
+    commands: list[Any] = list(text_there(RULES, _rules(group)) if present else gone(RULES))
     if present:
         yield from server.group._inner(group=group, system=True)
     yield from commands
-    if commands and host.get_fact(Tells, condition="command -v udevadm >/dev/null && [ -e /run/udev/control ]"):
+    udev_runs = "command -v udevadm >/dev/null && [ -e /run/udev/control ]"
+    if commands and bool(host.get_fact(Tells, condition=udev_runs)):
         yield StringCommand(_TELL_UDEV)
     if present and user != "root":
         member = f"id -nG {QuoteString(user).obj} | tr ' ' '\\n' | grep -qx {group}"

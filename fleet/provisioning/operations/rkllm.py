@@ -12,7 +12,7 @@ import hashlib
 import io
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from pyinfra import context
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from fleet.provisioning.facts import Files, Text
-from fleet.provisioning.operations.common import files_there
+from fleet.provisioning.operations.common import Commands, files_there
 
 SUMS = "SHA256SUMS"
 LIBRARY = "librkllmrt.so"
@@ -30,14 +30,14 @@ _SKIPPED = {".git", "__pycache__", "build"}
 
 
 @operation()
-def runtime(version: str, source: str, folder: str) -> Iterator[Any]:
+def runtime(version: str, source: str, folder: str) -> Commands:
     """The libraries of ``source`` in ``folder`` on the board."""
     libraries = _libraries(Path(source))
     yield from files_there({f"{folder}/{name}": (path.read_bytes(), "644") for name, path in libraries.items()})
 
 
 @operation()
-def demo(source: str, path: str, program: str = "llm_demo", build: str | None = None) -> Iterator[Any]:
+def demo(source: str, path: str, program: str = "llm_demo", build: str | None = None) -> Commands:
     """The demo program at ``path``: ``program`` out of the folder ``source``; with ``build``, made there on the board.
 
     ``build`` is a shell command. It is done in a copy of the folder, and again only when the folder or it has changed.
@@ -110,7 +110,8 @@ def _pinned(source: Path) -> Mapping[str, str] | str:
     try:
         lines = (source / SUMS).read_text(encoding="utf-8").splitlines()
     except OSError:
-        return f"{source} has no {SUMS}, so nobody knows what these libraries are\n(cd {source} && sha256sum *.so* >{SUMS})"
+        what = f"{source} has no {SUMS}, so nobody knows what these libraries are"
+        return f"{what}\n(cd {source} && sha256sum *.so* >{SUMS})"
     pins = {}
     for line in lines:
         found = re.fullmatch(r"([0-9a-f]{64}) [ *](\S.*)", line)
