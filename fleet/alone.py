@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fleet import campaign as campaigns
@@ -21,11 +21,17 @@ from fleet.errors import BoardBusy
 from fleet.held_lease import HeldLease
 from fleet.push_manifest import cache_folder
 from fleet.session import Session
+from fleet.ssh.connection import Board
 
 
 @contextlib.contextmanager
-def held(session: Session, entry: BoardEntry, purpose: str) -> Iterator[HeldLease]:
-    """A lease for work on a board, to be taken in the block; given back after it. Raises BoardBusy."""
+def held(
+    session: Session, entry: BoardEntry, purpose: str, connect: Callable[[BoardEntry], Board] | None = None
+) -> Iterator[HeldLease]:
+    """A lease for work on a board, to be taken in the block; given back after it. Raises BoardBusy.
+
+    ``connect`` opens the board at the end; the connection of before may be gone.
+    """
     with _alone(session.home, entry.name, purpose) as token:
         own = HeldLease(
             entry,
@@ -38,7 +44,7 @@ def held(session: Session, entry: BoardEntry, purpose: str) -> Iterator[HeldLeas
         try:
             yield own
         finally:
-            own.give_back(session.connect)
+            own.give_back(connect or session.connect)
 
 
 @contextlib.contextmanager

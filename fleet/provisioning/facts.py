@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 
@@ -34,6 +37,30 @@ class Text(FactBase[str | None]):
         return "".join(f"{line}\n" for line in output[1:])
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Files that are there, and which of the conditions hold."""
+
+    files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    holds: tuple[bool, ...] = ()
+
+
+class Look(FactBase[Seen]):
+    """``Files`` and several conditions at once; no condition may print anything."""
+
+    @staticmethod
+    def default() -> Seen:
+        return Seen()
+
+    def command(self, paths: list[str], conditions: list[str]) -> StringCommand:
+        asked = [f"if {condition}; then echo yes; else echo no; fi;" for condition in conditions]
+        return StringCommand(*asked, Files().command(paths))
+
+    def process(self, output: list[str]) -> Seen:
+        said = [line == "yes" for line in output if line in ("yes", "no")]
+        return Seen(Files().process(output), tuple(said))
+
+
 class Tells(FactBase[bool]):
     """Does this shell condition hold?"""
 
@@ -48,6 +75,5 @@ class Tells(FactBase[bool]):
         return output == ["yes"]
 
 
-def systemd() -> str:
-    """The condition that systemd runs the board, as systemd itself says it is to be asked."""
-    return "[ -d /run/systemd/system ]"
+# Does systemd run the board? This is how systemd itself says that one is to ask.
+SYSTEMD = "[ -d /run/systemd/system ]"

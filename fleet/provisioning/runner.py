@@ -49,6 +49,12 @@ class Work:
     state: steps.StrictState
     open_boards: dict[str, Board]
 
+    def open(self, entry: BoardEntry) -> Board:
+        """The board's one connection, from the first command to the return of its lease; or a new one after a cut."""
+        if entry.name not in self.open_boards:
+            self.open_boards[entry.name] = self.session.connect(entry)
+        return self.open_boards[entry.name]
+
 
 def run(session: Session, request: dict[str, Any], tell: Tell, stop: threading.Event) -> None:
     """Do what was asked for. Raises ConfigError before the first board is touched."""
@@ -129,11 +135,11 @@ def _board(work: Work, entry: BoardEntry) -> None:
         if work.wish.dry_run:
             _on_board(work, entry, host, None)
         else:
-            lease = held(work.session, entry, "provision")
+            lease = held(work.session, entry, "provision", work.open)
             own = work.threads.apply(lease.__enter__)
             try:
                 _on_board(work, entry, host, own)
-            finally:  # giving back talks to the board
+            finally:  # giving back talks to the board, and closes the connection
                 work.threads.apply(lease.__exit__, (None, None, None))
     except FleetError as problem:
         error = problem
@@ -152,8 +158,7 @@ def _board(work: Work, entry: BoardEntry) -> None:
 
 
 def _on_board(work: Work, entry: BoardEntry, host: Host, own: HeldLease | None) -> None:
-    board: Board = work.threads.apply(work.session.connect, (entry,))
-    work.open_boards[entry.name] = board
+    board: Board = work.threads.apply(work.open, (entry,))
     renewing = None
     try:
         line = Line(board, work.threads, work.deadline, work.stop)
@@ -168,8 +173,6 @@ def _on_board(work: Work, entry: BoardEntry, host: Host, own: HeldLease | None) 
     finally:
         if renewing is not None:
             renewing.kill()
-        work.open_boards.pop(entry.name, None)
-        work.threads.apply(board.close)
 
 
 def _steps(work: Work, entry: BoardEntry, host: Host, ready: Sequence[Ready]) -> None:
@@ -220,5 +223,5 @@ def _cut_when_stopped(work: Work) -> None:
         gevent.sleep(0.2)
     work.stop.set()
     gevent.sleep(defaults.PROVISION_STOP_S)
-    for board in list(work.open_boards.values()):
-        board.abandon()
+    while work.open_boards:
+        work.open_boards.popitem()[1].abandon()

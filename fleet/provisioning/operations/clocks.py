@@ -8,13 +8,14 @@ evidence records it, and a bench that wants pinned clocks pins them itself.
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 from pyinfra import context
-from pyinfra.api import QuoteString, StringCommand, operation
+from pyinfra.api import StringCommand, operation
 
-from fleet.provisioning.facts import Tells, Text, systemd
+from fleet.provisioning.facts import SYSTEMD, Look, Seen, Text
 from fleet.provisioning.operations.common import Commands, files_there, gone, text_there
 from fleet.scripts import SOURCE
 
@@ -31,42 +32,42 @@ _SOURCED = re.compile(r'^\. "[^"]*/([a-z_]+\.sh)"', re.MULTILINE)
 @operation()
 def at_boot(profile: str = "pinned", present: bool = True) -> Commands:
     """Pin the clocks now and at each start; with ``present`` false, not any more, and the kernel's own are back."""
-    host = context.host
-    has_systemd = host.get_fact(Tells, condition=systemd())
+    call = f"{SCRIPT} set {profile} || :"
     files = {f"{FOLDER}/{path.name}": (path.read_bytes(), "755") for path in _scripts()}
+    enabled = "systemctl is-enabled --quiet rkfleet-clocks 2>/dev/null"
+    conditions = [SYSTEMD, enabled, f"grep -qsxF {shlex.quote(call)} {RC}"]
+    seen: Seen = context.host.get_fact(Look, paths=[*files, UNIT], conditions=conditions)
+    has_systemd, is_enabled, is_called = seen.holds
     if not present:
-        yield from _take_back(has_systemd, tuple(files))
+        yield from _take_back(seen, has_systemd, tuple(files))
         return
-    commands = list(files_there(files))
+    commands = list(files_there(files, seen.files))
+    pin: StringCommand
     if has_systemd:
-        commands += list(text_there(UNIT, _unit(profile)))
-        if commands:
-            commands.append(StringCommand("systemctl", "daemon-reload"))
-        if not host.get_fact(Tells, condition="systemctl is-enabled --quiet rkfleet-clocks 2>/dev/null"):
-            commands.append(StringCommand("systemctl", "enable", "rkfleet-clocks"))
-        if commands:
-            commands.append(StringCommand("systemctl", "restart", "rkfleet-clocks"))
+        unit = list(text_there(UNIT, _unit(profile), seen=seen.files))
+        commands += [*unit, StringCommand("systemctl", "daemon-reload")] if unit else []
+        commands += [] if is_enabled else [StringCommand("systemctl", "enable", "rkfleet-clocks")]
+        pin = StringCommand("systemctl", "restart", "rkfleet-clocks")
     else:
-        hook = list(_rc(f"{SCRIPT} set {profile} || :\n"))
-        commands += hook
-        if commands:
-            commands.append(StringCommand(SCRIPT, "set", QuoteString(profile), _success_exit_codes=[0, NOT_ALL_PINNED]))
-    yield from commands
+        commands += [] if is_called else list(_rc(f"{call}\n"))
+        pin = StringCommand(SCRIPT, "set", profile, _success_exit_codes=[0, NOT_ALL_PINNED])
+    yield from [*commands, pin] if commands else []
 
 
-def _take_back(has_systemd: bool, scripts: tuple[str, ...]) -> Commands:
-    if not context.host.get_fact(Tells, condition=f"[ -e {SCRIPT} ]"):
+def _take_back(seen: Seen, has_systemd: bool, scripts: tuple[str, ...]) -> Commands:
+    if SCRIPT not in seen.files:
         return
     if has_systemd:
         yield StringCommand("systemctl disable --quiet rkfleet-clocks || :")
     # What a pin found before is not kept over it; automatic governors are what every kernel starts with.
     yield StringCommand(_AS_THE_KERNEL_STARTS)
     if has_systemd:
-        yield from gone(UNIT)
+        yield from gone(UNIT, seen=seen.files)
         yield StringCommand("systemctl", "daemon-reload")
     else:
         yield from _rc("")
-    yield from gone(*scripts)
+    # The script last: as long as it is there, an interrupted restore is taken up again.
+    yield from gone(*(path for path in scripts if path != SCRIPT), SCRIPT, seen=seen.files)
 
 
 # Minimum first: a governor that starts from the highest frequency comes down by itself.
@@ -105,8 +106,7 @@ def _rc(call: str) -> Commands:
         return
     wanted = f"{head or '#!/bin/sh' + chr(10)}{block}{rest}"
     if now != wanted:
-        yield from text_there(RC, wanted)
-        yield StringCommand("chmod", "755", RC)
+        yield from text_there(RC, wanted, "755")
 
 
 def _unit(profile: str) -> str:
