@@ -1,8 +1,8 @@
 """Ten bare boards at once through ``benchmark.yaml``, against one: the whole must take at most 1.5 times as long.
 
-``invoke provision`` as a person types it, from the start of the command to its table. Virtual boards that are switched on
-before, with nothing of ours on them: `first` brings packages checked, limits, store, runtime, demo, NPU rights and clocks,
-`again` finds everything as it should be. Ten boards and one, in turns, each turn with boards of its own. CPU time is the
+``invoke provision`` as a person types it, from the start of the command to its table. The virtual boards are switched
+on before, with nothing of ours on them: ``first`` brings limits, store, runtime, demo, NPU rights and clocks, ``again``
+finds everything as it should be. Ten boards and one, in turns, each turn with boards of its own. CPU time is the
 driver's with its child, not the boards'.
 
 Not shown: real boards have processors of their own; here all boards share this machine's cores with the driver, so ten
@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.boards import INVOKE, PROJECT
@@ -53,12 +54,7 @@ def _turn(count: int) -> dict[str, Cost]:
         (home / "inventory.yaml").write_text(json.dumps({"boards": boards}))
         env = {**ENVIRONMENT, "PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "HOME": name}
         try:
-            spend(
-                [*INVOKE, "boards", "--format", "json"],
-                cwd=home,
-                env=env,
-                check=lambda said: len(json.loads(said)) == count,
-            )
+            spend([*INVOKE, "boards"], cwd=home, env=env)
             return {
                 "first": spend(
                     [*INVOKE, "provision", "--format", "json"], cwd=home, env=env, check=_all(count, changed=True)
@@ -73,7 +69,7 @@ def _turn(count: int) -> dict[str, Cost]:
                 raise Failed("the virtual boards do not stop")
 
 
-def _all(count: int, *, changed: bool):  # type: ignore[no-untyped-def]
+def _all(count: int, *, changed: bool) -> Callable[[str], bool]:
     """Did every board come through, with or without changes?"""
 
     def right(said: str) -> bool:

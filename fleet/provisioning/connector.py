@@ -35,15 +35,18 @@ to=$1
 [ ! -L "$to" ] || to=$(readlink -f -- "$to")
 tmp=$to.rkfleet.$$
 trap 'rm -f -- "$tmp"' EXIT
+[ -z "$3" ] || mkdir -p -- "${to%/*}" || exit 1
 cat >"$tmp" || exit 1
 case $(sha256sum <"$tmp") in "$2"*) ;; *) echo "it did not arrive as it was sent" >&2; exit 1 ;; esac
 if [ -e "$to" ]; then
     chown "$(stat -c %u:%g -- "$to")" "$tmp" 2>/dev/null
     chmod "$(stat -c %a -- "$to")" "$tmp" || exit 1
 fi
+[ -z "$3" ] || chmod "$3" "$tmp" || exit 1
 sync -- "$tmp" 2>/dev/null || sync
 mv -f -- "$tmp" "$to"
 """
+WITH_MODE = "_rkfleet_mode"  # of a file that we bring: its mode, and its folder is made, in the same round trip
 SUDO_WANTS_A_PASSWORD = ("sudo: a password is required", "sudo-rs: interactive authentication is required")
 
 
@@ -120,6 +123,7 @@ class BoardConnector(BaseConnector):
         if words and rights.get("_sudo_user"):
             words += ["-u", str(rights["_sudo_user"])]
         words += ["sh", "-c", _PUT, "sh", remote_filename, hashlib.sha256(data).hexdigest()]
+        words += [str(arguments.get(WITH_MODE, ""))]
         timeout_s = arguments.get("_timeout") or defaults.PROVISION_COMMAND_S
         return self._run(words, data, timeout_s, [0], f"write {remote_filename}")[0]
 

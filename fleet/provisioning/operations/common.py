@@ -11,6 +11,7 @@ from pyinfra import context
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand
 from pyinfra.operations.util.files import generate_color_diff
 
+from fleet.provisioning.connector import WITH_MODE
 from fleet.provisioning.facts import Files, Text
 
 Commands = Generator[Any, None, None]  # what an operation gives: pyinfra's command objects
@@ -19,17 +20,11 @@ Commands = Generator[Any, None, None]  # what an operation gives: pyinfra's comm
 def files_there(wanted: Mapping[str, tuple[bytes, str]], seen: Mapping[str, tuple[str, str]] | None = None) -> Commands:
     """These files with these bytes and modes; folders above them are made. ``seen``: what there is, if known."""
     now = _asked(list(wanted)) if seen is None else seen
-    made: set[str] = set()
     for path, (data, mode) in wanted.items():
         digest, mode_now = now.get(path, ("", ""))
         if digest != hashlib.sha256(data).hexdigest():
-            folder = path.rpartition("/")[0]
-            if not digest and folder not in made:
-                made.add(folder)
-                yield StringCommand("mkdir", "-p", "--", QuoteString(folder))
-            yield FileUploadCommand(io.BytesIO(data), path)
-            mode_now = ""
-        if mode_now != mode:
+            yield FileUploadCommand(io.BytesIO(data), path, **{WITH_MODE: mode})  # type: ignore[arg-type]
+        elif mode_now != mode:
             yield StringCommand("chmod", mode, "--", QuoteString(path))
 
 
