@@ -132,10 +132,11 @@ class _child:
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
     """Ask it to stop and wait; a second Ctrl-C ends the wait, and the child."""
-    assert child.stdin is not None and child.stdout is not None
+    assert child.stdin is not None
     child.stdin.close()
+    child.stdin = None  # or communicate() would flush it
     try:
-        child.wait(defaults.PROVISION_STOP_S + defaults.PROVISION_LEAVE_S)
+        child.communicate(timeout=defaults.PROVISION_STOP_S + defaults.PROVISION_LEAVE_S)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         child.kill()
 
