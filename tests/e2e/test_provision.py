@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import select
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fleet.ssh.host_keys import HostKeys
-from tests.e2e.home import Home, entry, trusted, virtual
+from tests.e2e.home import PROJECT, Home, entry, trusted, virtual
 from tests.ssh import sshd
 from tests.ssh.sshd import Sshd
 
@@ -80,6 +80,17 @@ def test_a_dry_run_shows_and_changes_nothing_and_the_second_run_has_nothing_to_d
     assert (row["would change"], row["unchanged"]) == (6, 1)
     assert "Will create /etc/security/limits.d/90-rkfleet.conf" in dry.stderr
     assert "+ root soft nofile 10240" in dry.stderr and "write /opt/rkllm/llm_demo" in dry.stderr
+
+    # docs/02_dependencies.md names each of these files, and no other; a virtual board has no systemd.
+    page = (
+        (PROJECT / "docs" / "02_dependencies.md").read_text(encoding="utf-8").split("## Files\n")[1].split("\n## ")[0]
+    )
+    named = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    of_board = {"{{ llm_demo }}": "/opt/rkllm/llm_demo", "{{ libraries }}": "/opt/rkllm/lib"}
+    for variable, path in of_board.items():
+        named = [one.replace(variable, path) for one in named]
+    written = re.findall(r"^write (.+)$", dry.stderr, re.MULTILINE)
+    assert sorted([*written, "/etc/systemd/system/rkfleet-clocks.service"]) == sorted(named)
 
     first = rows(home)["bare"]
     assert (first["changed"], first["unchanged"], first["failed at"]) == (6, 1, None)
@@ -194,7 +205,12 @@ def test_a_demo_is_built_on_the_board_and_again_only_when_its_sources_change(hom
     source.mkdir()
     (source / "main.in").write_text("echo one\n")
     target = real / "bin" / "llm_demo"
-    built = {"source": "demo", "path": str(target), "build": f"echo . >>{real}/builds; cp main.in made", "program": "made"}
+    built = {
+        "source": "demo",
+        "path": str(target),
+        "build": f"echo . >>{real}/builds; cp main.in made",
+        "program": "made",
+    }
     playbook(home, {"rkllm.demo": built})
     assert rows(home, "--playbook", "mine")["real"]["changed"] == 1
     assert target.read_text() == "echo one\n" and target.stat().st_mode & 0o777 == 0o755
@@ -243,7 +259,11 @@ def test_an_interrupted_driver_lets_the_command_end_begins_no_other_and_gives_th
 def test_a_user_without_rights_is_told_how_to_get_them(home: Home, server: Sshd, board_folder: Path) -> None:
     home.inventory({"real": entry(server, board_folder)})
     trusted(home, server)
-    playbook(home, {"models.store": {"path": "{{ store }}"}}, {"files.line": {"path": "/proc/version", "line": "rkfleet was here"}})
+    playbook(
+        home,
+        {"models.store": {"path": "{{ store }}"}},
+        {"files.line": {"path": "/proc/version", "line": "rkfleet was here"}},
+    )
     said = home.invoke("provision", "--playbook", "mine", code=1)
     if server.user != "root":
         assert "boards.real.sudo: true" in said.stderr
