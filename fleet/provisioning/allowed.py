@@ -11,11 +11,12 @@ import importlib
 import inspect
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from typeguard import TypeCheckError, check_type
 
-from fleet.playbook import FURTHER, Allowed, Known
+from fleet.playbook import FURTHER, Allowed, Known, Values
 
 PYINFRA = ("apt", "crontab", "files", "git", "server", "systemd")
 OURS = ("clocks", "debian", "limits", "models", "npu", "rkllm")
@@ -74,7 +75,7 @@ def _known(name: str, inner: Any, module: Any) -> Known:
         functools.partial(_misfit, hints),
         idempotent=bool(inner.is_idempotent),
         files=LOCAL_FILES.get(name, ()) + getattr(module, "FILES", {}).get(operation, ()),
-        check=checks.get(operation, _nothing_wrong),
+        check=checks.get(operation, functools.partial(_files_are_here, LOCAL_FILES.get(name, ()))),
     )
 
 
@@ -114,5 +115,7 @@ def _in_words(kind: Any) -> str:
     return _WORDS.get(kind, getattr(kind, "__name__", str(kind)))
 
 
-def _nothing_wrong(_arguments: object) -> str:
-    return ""
+def _files_are_here(files: tuple[str, ...], arguments: Values) -> str:
+    """pyinfra would notice when it is about to send the file; then boards have been touched."""
+    lacking = (str(arguments[key]) for key in files if key in arguments and not Path(str(arguments[key])).exists())
+    return next((f"there is no file {path}\nput it into the folder of your inventory" for path in lacking), "")

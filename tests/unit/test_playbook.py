@@ -109,6 +109,7 @@ def test_what_is_included_comes_first_and_once_and_its_variables_can_be_said_oth
         ("debian.packages: {packages: [1]}", "a list is not a list of text"),
         ("limits.nofile: {value: lots}", "'lots' is not a whole number"),
         ("files.file: {path: /x, _timeout: soon}", "'soon' is not a whole number"),
+        ("files.put: {src: not-here, dest: /x}", "there is no file"),
         ("npu.access: {user: 'x; reboot'}", "is not a name"),
         ("clocks.at_boot: {profile: fast}", "there is no profile 'fast'; there are: pinned, no_dmc"),
     ],
