@@ -19,6 +19,7 @@ from fleet import evidence, lease, plan, reservations, virtual_boards
 from fleet.campaign import Record
 from fleet.errors import ConfigError, ExitCode, FleetError, worst
 from fleet.listener import Listener
+from fleet.need import NeedOf
 from fleet.one_board import BoardList, Setting
 from fleet.plan import Request
 from fleet.pool import on_each
@@ -60,9 +61,10 @@ def new_name() -> str:
     return new_campaign_id(datetime.now(UTC), secrets.token_hex(2))
 
 
-def start(session: Session, order: Order, listener: Listener, *, recover: bool = False) -> CampaignResult:
+def start(session: Session, order: Order, listener: Listener, *, need: NeedOf, recover: bool = False) -> CampaignResult:
     """Drive a campaign to its end, alone on this workstation.
 
+    ``need`` says what a run needs on a board with these facts, or why it can not be.
     Raises ConfigError, NoSpace and BeingDriven before anything was touched; later trouble is in the result.
     """
     request = order.request
@@ -87,6 +89,7 @@ def start(session: Session, order: Order, listener: Listener, *, recover: bool =
             tool=session.version,
             reserved=reservations.tokens(session.home),
             recover=recover,
+            need=need,
         )
         lists = [BoardList(setting, entry, plans[entry.name], stop) for entry in request.boards]
         return _drive(setting, lists, stop, record)
