@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,9 @@ MODEL = "Qwen3-0.6B_W8A8_RK3588_3core.rkllm"
 
 
 @pytest.fixture
-def fresh(machine: Machine, home: Home) -> Home:
+def fresh(machine: Machine, home: Home) -> Iterator[Home]:
     """A home that knows the machine; what a vendor would ship lies in it, and nothing of it on the machine."""
-    machine.run(["rm", "-rf", FOLDER])
+    machine.run(["rm", "-rf", FOLDER, "/home/rock/store-of-rock"])
     home.inventory({"vm": machine.entry(llm_demo=f"{FOLDER}/llm_demo", store=f"/root/{home.folder.name}")})
     home.invoke("trust", "--board", "vm", "--fingerprint", machine.host_key.fingerprint)
     vendor = home.folder / "vendor" / "rkllm-1.2.3"
@@ -31,7 +32,8 @@ def fresh(machine: Machine, home: Home) -> Home:
     (vendor / "SHA256SUMS").write_text(f"{hashlib.sha256(library).hexdigest()}  librkllmrt.so\n")
     (home.folder / "models").mkdir()
     (home.folder / "models" / MODEL).write_text("cores 3\nweights\n")
-    return home
+    yield home
+    machine.run(["rm", "-f", "/etc/sudoers.d/provision"])  # rock may not use sudo, in other tests
 
 
 def changed(home: Home, *words: str) -> int:
@@ -58,6 +60,16 @@ def test_provision_push_and_bench_are_all_that_a_bare_debian_needs(fresh: Home, 
     machine.start()
     machine.run(["timeout", "120", "sh", "-c", "until systemctl is-active -q rkfleet-clocks; do sleep 0.2; done"])
     assert changed(fresh) == 0
+
+    # The same as a user who may use sudo, and whose store is nobody else's.
+    machine.run(["sh", "-c", "echo 'rock ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/provision"])
+    machine.run(["rm", "-rf", f"{FOLDER}/lib"])
+    rock = machine.entry("rock", llm_demo=f"{FOLDER}/llm_demo", store="store-of-rock")
+    fresh.inventory({"vm": {**rock, "sudo": True}})
+    assert changed(fresh) == 3  # store, runtime, membership of render
+    assert changed(fresh) == 0
+    assert machine.text(["stat", "-c", "%U", "/home/rock/store-of-rock/models", f"{FOLDER}/lib"]) == "rock\nroot"
+    assert "render" in machine.text(["id", "-nG", "rock"])
 
     assert changed(fresh, "--playbook", "restore") == 3
     assert changed(fresh, "--playbook", "restore") == 0
