@@ -17,7 +17,7 @@ from itertools import zip_longest
 from fleet import campaign as campaigns
 from fleet import evidence, lease, plan, reservations, virtual_boards
 from fleet.campaign import Record
-from fleet.errors import ConfigError, ExitCode, FleetError, worst
+from fleet.errors import CheckFailed, ConfigError, ExitCode, FleetError, worst
 from fleet.listener import Listener
 from fleet.one_board import BoardList, Setting
 from fleet.plan import Request
@@ -60,8 +60,10 @@ def new_name() -> str:
     return new_campaign_id(datetime.now(UTC), secrets.token_hex(2))
 
 
-def start(session: Session, order: Order, listener: Listener, *, recover: bool = False) -> CampaignResult:
-    """Drive a campaign to its end, alone on this workstation.
+def start(
+    session: Session, order: Order, listener: Listener, *, recover: bool = False, force: bool = False
+) -> CampaignResult:
+    """Drive a campaign to its end, alone on this workstation; ``force``: also on boards that fail their checks.
 
     Raises ConfigError, NoSpace and BeingDriven before anything was touched; later trouble is in the result.
     """
@@ -87,6 +89,7 @@ def start(session: Session, order: Order, listener: Listener, *, recover: bool =
             tool=session.version,
             reserved=reservations.tokens(session.home),
             recover=recover,
+            force=force,
         )
         lists = [BoardList(setting, entry, plans[entry.name], stop) for entry in request.boards]
         return _drive(setting, lists, stop, record)
@@ -117,6 +120,8 @@ def epilogue(result: CampaignResult) -> list[str]:
         ]
     elif result.interrupted:
         lines.append(f"campaign {result.campaign}: interrupted, nothing is running on the boards")
+    if any(isinstance(board.error, CheckFailed) for board in result.boards):
+        lines.append(f"what was skipped, when it is mended: invoke bench --failed-from {result.campaign}")
     if result.open:
         lines.append(f"  {result.open} runs have no evidence yet; go on: invoke bench --campaign {result.campaign}")
     return lines

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FILE = "campaign.json"
 _LOCK = ".lock"
 _TRIES, _PAUSE_S = 10, 0.02
-_DONE = {Outcome.OK, Outcome.SKIPPED}  # what nobody wants to repeat
+_DONE = {Outcome.OK}  # what nobody wants to repeat; what was skipped is looked at again, its reason may be gone
 
 
 class BeingDriven(FleetError):

@@ -8,19 +8,22 @@ not been started keeps a row with the reason, and what may still be going is lef
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet import campaign as campaigns
-from fleet import defaults, evidence, job, plan, recovery
+from fleet import checking, defaults, evidence, job, plan, recovery
 from fleet.boards import libraries_of
+from fleet.checks import Subject, Verdict, judge
 from fleet.config.inventory import BoardEntry
+from fleet.config.model import Artifact
 from fleet.deadline import Deadline
 from fleet.errors import (
     AuthenticationFailed,
     BoardBusy,
     BoardError,
+    CheckFailed,
     ConfigError,
     ConnectionDropped,
     DeadlinePassed,
@@ -29,7 +32,7 @@ from fleet.errors import (
     LeaseHeld,
     Unreachable,
 )
-from fleet.facts import read_facts
+from fleet.facts import Facts, read_facts
 from fleet.held_lease import HeldLease
 from fleet.listener import Listener, Position
 from fleet.plan import PlannedRun, Request
@@ -61,6 +64,7 @@ class Setting:
     tool: str
     reserved: Mapping[str, str]
     recover: bool
+    force: bool = False  # measure although checks fail
 
 
 @dataclass
@@ -107,6 +111,7 @@ class BoardList:
     _boot_id: str | None = None
     _held: HeldLease = field(init=False)
     _steps: recovery.RecoveryLog = field(default_factory=recovery.RecoveryLog)
+    _forced: tuple[str, ...] | None = None  # the checks that failed; None until the board was checked
 
     def __post_init__(self) -> None:
         setting = self.setting
@@ -187,11 +192,19 @@ class BoardList:
         self.setting.listener.board_moved(self.entry.name, "prepare")
         store = prepare(board, self.entry.paths.store, Deadline.after(defaults.PREPARE_S))
         self._held.take(board, store)
-        libraries = libraries_of(self.entry)
-        facts = read_facts(board, Deadline.after(defaults.FACTS_S), disks=[store.path], libraries=libraries)
+        facts = read_facts(
+            board,
+            Deadline.after(defaults.FACTS_S),
+            disks=[store.path],
+            libraries=libraries_of(self.entry),
+            # Once: what a reboot in the middle of a campaign leaves behind is no reason to lose the rest of it.
+            more=[] if self._forced is not None else checking.options(self.entry, store.path, self._files(todo)),
+        )
         patience.met()
         self._boot_id = str(facts.get("boot_id") or "") or None
         simulated = self.entry.virtual is not None or facts.get("simulated") is not None
+        if self._forced is None:
+            self._forced = self._check(facts, todo)
         places: dict[str, Placed | FleetError] = {}
         first_error: FleetError | None = None
         for planned in todo:
@@ -208,6 +221,25 @@ class BoardList:
             patience.moved()
             self.setting.listener.run_ended(self.entry.name, self._position(planned), folder)
         return first_error
+
+    def _check(self, facts: Facts, todo: Sequence[PlannedRun]) -> tuple[str, ...]:
+        """Judge the board as ``invoke check`` does. Raises CheckFailed, unless it is to be measured all the same."""
+        setting = self.setting
+        wanted = checking.wanted(self._files(todo), setting.models)
+        findings = judge(Subject(self.entry, facts, setting.request.model, wanted, setting.campaign))
+        for verdict in (Verdict.FAIL, Verdict.WARN):
+            if said := [finding.sentence for finding in findings if finding.verdict is verdict]:
+                setting.listener.board_moved(self.entry.name, f"check {verdict}:", "; ".join(said))
+        error = checking.refusal(self.entry, findings)
+        if error is None:
+            return ()
+        if not setting.force:
+            raise error
+        return error.checks
+
+    def _files(self, todo: Sequence[PlannedRun]) -> list[Artifact]:
+        """The model files of these runs, each once."""
+        return list({planned.artifact.file: planned.artifact for planned in todo}.values())
 
     def _one(
         self, board: Board, store: Store, planned: PlannedRun, spec: RunSpec, placed: Placed, patience: Patience
@@ -286,7 +318,8 @@ class BoardList:
         never_had = isinstance(error, Unreachable | ConnectionDropped | DeadlinePassed | BoardBusy | LeaseHeld)
         for planned in self.runs:
             if planned.run != self.left and not self._folder(planned).is_dir():
-                outcome = Outcome.UNREACHABLE if never_had else Outcome.FAILED
+                unfit = Outcome.SKIPPED if isinstance(error, CheckFailed) else Outcome.FAILED
+                outcome = Outcome.UNREACHABLE if never_had else unfit
                 self._unstarted(planned, self.entry.virtual is not None, outcome, error)
 
     def _unstarted(self, planned: PlannedRun, simulated: bool, outcome: Outcome, error: FleetError) -> Path:
@@ -322,4 +355,5 @@ class BoardList:
             created_utc=utc_now(),
             tool=self.setting.tool,
             placed=(placed.sha256, placed.size_bytes) if placed else None,
+            forced=self._forced or () if self.setting.force else (),
         )

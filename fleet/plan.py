@@ -101,8 +101,10 @@ def spec_of(
     created_utc: str,
     tool: str,
     placed: tuple[str, int] | None = None,
+    forced: tuple[str, ...] = (),
 ) -> RunSpec:
-    """The spec of one run; ``placed`` is (sha256, size in bytes) of the artifact as it lies on the board."""
+    """The spec of one run; ``placed`` is (sha256, size in bytes) of the artifact as it lies on the board, ``forced``
+    are the checks that the board had failed."""
     artifact = planned.artifact
     sha256, size_bytes = placed if placed else (artifact.sha256, artifact.size_bytes)
     return RunSpec(
@@ -137,6 +139,7 @@ def spec_of(
         limit_s=request.limit_s,
         created_utc=created_utc,
         tool=tool,
+        forced=forced,
     )
 
 

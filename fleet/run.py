@@ -61,6 +61,7 @@ class RunSpec:
     limit_s: int
     created_utc: str
     tool: str
+    forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     schema: int = 1
 
     @property

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         "campaign": "name of the campaign; one that was begun before goes on where it was",
         "failed-from": "a campaign: repeat only what did not end well in it",
         "recover": "reboot or power-cycle a board that does not come back",
+        "force": "measure also on boards that fail their checks; the runs say so",
         "format": FORMAT,
     },
     iterable=["board"],
@@ -48,6 +49,7 @@ def bench(
     campaign: str = "",
     failed_from: str = "",
     recover: bool = False,
+    force: bool = False,
     format: str = "table",
 ) -> None:
     """Measure a model on boards: run, follow, collect, print the table.
@@ -78,7 +80,7 @@ def bench(
             (run.board, run.run): str(run.outcome) for run in read_campaign(session.collected, name)
         },
     )
-    code = measure(session, asked, recover=recover)
+    code = measure(session, asked, recover=recover, force=force)
     print(table(session, format, asked.campaign))
     leave(code)
 
@@ -88,6 +90,7 @@ def bench(
         "board": BOARD,
         "suite": "a file of suites/ that says what to measure; default nightly",
         "recover": "reboot or power-cycle a board that does not come back",
+        "force": "measure also on boards that fail their checks; the runs say so",
         "format": FORMAT,
     },
     iterable=["board"],
@@ -97,6 +100,7 @@ def nightly(
     board: Sequence[str] | None = None,
     suite: str = "nightly",
     recover: bool = False,
+    force: bool = False,
     format: str = "table",
 ) -> None:
     """Measure a suite unattended, and say what became of every run.
@@ -118,7 +122,7 @@ def nightly(
     states = read_states(asked.request.boards, session.connect)
     for state in states:
         print(state.error.message() if state.error else f"{state.entry.name}: answers", file=sys.stderr)
-    codes = [measure(session, asked, recover=recover)]
+    codes = [measure(session, asked, recover=recover, force=force)]
     up = [state.entry.name for state in states if state.error is None]
     codes += [pull(session, up), make_room(session, up)] if up else []
     for path in summaries(session):
@@ -155,7 +159,7 @@ def demo(_c: Context, format: str = "table") -> None:
     leave(code)
 
 
-def measure(session: Session, order: Order, *, recover: bool = False) -> int:
+def measure(session: Session, order: Order, *, recover: bool = False, force: bool = False) -> int:
     """One campaign, followed live; returns the exit code that it has so far."""
     from contextlib import nullcontext
 
@@ -170,7 +174,7 @@ def measure(session: Session, order: Order, *, recover: bool = False) -> int:
     live = LiveTable(console, headline, names) if console.is_terminal else None
     with live or nullcontext():
         listener = Listeners([live or PlainLines(console, headline)])
-        result = campaigns.start(session, order, listener, recover=recover)
+        result = campaigns.start(session, order, listener, recover=recover, force=force)
     for line in campaigns.epilogue(result):
         print(line, file=sys.stderr)
     if result.interrupted:
