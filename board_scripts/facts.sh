@@ -662,11 +662,12 @@ background() {
             processes++
             if (ticks <= 0) next
             sum += ticks
-            if (ticks > most) { most = ticks; pid = $1; name = $4 }
+            if (ticks > most) { most = ticks; pid = $1; name = $0 }
         }
         END {
             seconds = uptime[2] - uptime[1]
             if (!processes || seconds <= 0) exit
+            sub(/^[^ ]+ [^ ]+ [^ ]+ /, "", name)
             moved = swapped[1] == "-" || swapped[2] == "-" ? "-" : swapped[2] - swapped[1]
             printf "%.2f %.2f %s %d %s\n", seconds, sum / 100 / seconds, moved, pid, name
         }') || used=

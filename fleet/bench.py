@@ -90,6 +90,7 @@ def start(
             reserved=reservations.tokens(session.home),
             recover=recover,
             force=force,
+            resumed=order.record is not None,
         )
         lists = [BoardList(setting, entry, plans[entry.name], stop) for entry in request.boards]
         return _drive(setting, lists, stop, record)

@@ -65,6 +65,7 @@ class Setting:
     reserved: Mapping[str, str]
     recover: bool
     force: bool = False  # measure although checks fail
+    resumed: bool = False  # the campaign was begun before
 
 
 @dataclass
@@ -111,6 +112,7 @@ class BoardList:
     _boot_id: str | None = None
     _held: HeldLease = field(init=False)
     _steps: recovery.RecoveryLog = field(default_factory=recovery.RecoveryLog)
+    _begun: frozenset[str] = frozenset()  # runs that a board knows on which nothing more is started
     _forced: tuple[str, ...] | None = None  # the checks that failed; None until the board was checked
 
     def __post_init__(self) -> None:
@@ -204,7 +206,7 @@ class BoardList:
         self._boot_id = str(facts.get("boot_id") or "") or None
         simulated = self.entry.virtual is not None or facts.get("simulated") is not None
         if self._forced is None:
-            self._forced = self._check(facts, todo)
+            self._forced = self._check(board, store, facts, todo)
         places: dict[str, Placed | FleetError] = {}
         first_error: FleetError | None = None
         for planned in todo:
@@ -222,19 +224,24 @@ class BoardList:
             self.setting.listener.run_ended(self.entry.name, self._position(planned), folder)
         return first_error
 
-    def _check(self, facts: Facts, todo: Sequence[PlannedRun]) -> tuple[str, ...]:
+    def _check(self, board: Board, store: Store, facts: Facts, todo: Sequence[PlannedRun]) -> tuple[str, ...]:
         """Judge the board as ``invoke check`` does. Raises CheckFailed, unless it is to be measured all the same."""
         setting = self.setting
         wanted = checking.wanted(self._files(todo), setting.models)
-        findings = judge(Subject(self.entry, facts, setting.request.model, wanted, setting.campaign))
-        for verdict in (Verdict.FAIL, Verdict.WARN):
-            if said := [finding.sentence for finding in findings if finding.verdict is verdict]:
-                setting.listener.board_moved(self.entry.name, f"check {verdict}:", "; ".join(said))
+        model, campaign = setting.request.model, setting.campaign
+        findings = judge(Subject(self.entry, facts, model, wanted, campaign, setting.resumed))
+        if warned := [finding.check for finding in findings if finding.verdict is Verdict.WARN]:
+            setting.listener.board_moved(self.entry.name, "check warns:", ", ".join(warned))
         error = checking.refusal(self.entry, findings)
         if error is None:
             return ()
         if not setting.force:
+            # A run that the board knows has an end of its own, which `collect` brings: it was not skipped.
+            if setting.resumed:
+                known = job.list_runs(board, store, Deadline.after(defaults.COMMAND_S))
+                self._begun = frozenset(run for its, run, _ in known if its == campaign)
             raise error
+        setting.listener.board_moved(self.entry.name, "check failed, and it goes on:", error.what)
         return error.checks
 
     def _files(self, todo: Sequence[PlannedRun]) -> list[Artifact]:
@@ -317,7 +324,7 @@ class BoardList:
         """What was not started keeps its row, with the reason."""
         never_had = isinstance(error, Unreachable | ConnectionDropped | DeadlinePassed | BoardBusy | LeaseHeld)
         for planned in self.runs:
-            if planned.run != self.left and not self._folder(planned).is_dir():
+            if planned.run != self.left and planned.run not in self._begun and not self._folder(planned).is_dir():
                 unfit = Outcome.SKIPPED if isinstance(error, CheckFailed) else Outcome.FAILED
                 outcome = Outcome.UNREACHABLE if never_had else unfit
                 self._unstarted(planned, self.entry.virtual is not None, outcome, error)

@@ -9,7 +9,7 @@ from invoke import Context
 
 from verbs.kit import BOARD, FORMAT, leave, open_session, verb
 
-WIDTHS = {"seen": 44, "rule": 44, "next action": 44}  # of the table; the other formats hold the whole text
+WIDTHS = {"seen": 40, "rule": 40, "next action": 34}  # of the table; the other formats hold the whole text
 
 
 @verb(

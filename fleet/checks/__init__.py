@@ -47,9 +47,7 @@ def judge(board: Subject) -> tuple[Finding, ...]:
 
 def _judged(check: Check, board: Subject) -> Finding:
     finding = check.judge(board)
-    own = board.own_run if check.momentary and finding.verdict is Verdict.FAIL else None
-    if own is None:
-        return finding
-    return replace(
-        finding, verdict=Verdict.WARN, seen=f"{finding.seen}; run {own} of this campaign is still going on", action=""
-    )
+    if finding.verdict is Verdict.FAIL and check.momentary and board.resumed:
+        seen = f"{finding.seen}; a run of this campaign may still be going on there"
+        return replace(finding, verdict=Verdict.WARN, seen=seen, action="")
+    return finding

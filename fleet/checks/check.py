@@ -7,7 +7,6 @@ and the catalogue say of it. What the facts do not hold is ``unknown``, with the
 from __future__ import annotations
 
 import enum
-import posixpath
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -57,13 +56,15 @@ class Wanted:
 @dataclass(frozen=True)
 class Subject:
     """One board as the checks see it. ``model`` is None when nobody asked for a model: then a file that is missing is
-    none of their business. ``campaign`` is the one that is about to run there, or runs there already."""
+    none of their business. ``campaign`` is the one that is about to run there; ``resumed``: it was begun before, and a
+    run of it may be going on."""
 
     entry: BoardEntry
     facts: Mapping[str, Any]
     model: Model | None = None
     wanted: tuple[Wanted, ...] = ()
     campaign: str | None = None
+    resumed: bool = False
 
     def get(self, path: str) -> Any:
         """The fact at a dotted path; None when it is missing."""
@@ -79,8 +80,7 @@ class Subject:
 
     def number(self, path: str) -> float | None:
         """A fact that is a number."""
-        value = self.get(path)
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return number(self.get(path))
 
     def rows(self, path: str) -> list[Mapping[str, Any]]:
         """A fact that is a list of objects."""
@@ -89,23 +89,22 @@ class Subject:
 
     def why(self, path: str) -> str:
         """Why there is no such fact, as the board says it."""
+        return self.said_missing(path) or f"the board's facts have no {path}"
+
+    def said_missing(self, path: str) -> str | None:
+        """The board's own word on a fact that it has not, or not all of; None when it says nothing."""
         missing = self.facts.get("missing")
         said = missing.get(path) if isinstance(missing, Mapping) else None
-        return said if isinstance(said, str) else f"the board's facts have no {path}"
+        return said if isinstance(said, str) and said else None
 
     @property
     def is_root(self) -> bool:
         """Can our user become root there without a password."""
         return self.get("user.uid") == 0 or self.get("user.sudo") is True
 
-    @property
-    def own_run(self) -> str | None:
-        """A run of ``campaign`` that is still going on there: what it does to the board is no news."""
-        if self.campaign is None:
-            return None
-        runs = [str(user.get("run")) for user in self.rows("npu_users") if user.get("run")]
-        ours = [run.strip("[]") for run in runs if f"/runs/{self.campaign}/" in run]
-        return posixpath.basename(ours[0]) if ours else None
+    def is_ours(self, run: object) -> bool:
+        """Is the mark of a process, ``[/…/runs/CAMPAIGN/RUN]``, that of a run of our campaign."""
+        return self.campaign is not None and isinstance(run, str) and f"/runs/{self.campaign}/" in run
 
 
 class Check(ABC):
@@ -115,7 +114,7 @@ class Check(ABC):
     reads: ClassVar[str]
     rule: ClassVar[str]
     action: ClassVar[str]
-    momentary: ClassVar[bool] = False  # does it judge a state that a run of ours brings about itself
+    momentary: ClassVar[bool] = False  # does it judge what a run of ours may bring about itself
 
     @abstractmethod
     def judge(self, board: Subject) -> Finding:
@@ -135,6 +134,13 @@ class Check(ABC):
 
     def _finding(self, verdict: Verdict, seen: str, action: str) -> Finding:
         return Finding(self.name, verdict, _harmless(seen), self.rule, _harmless(action))
+
+
+def number(value: object) -> float | None:
+    """A finite number that a board sent, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63:
+        return None
+    return float(value)
 
 
 def parts(version: str | None) -> tuple[int, ...] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet import defaults
-from fleet.checks.check import Check, Finding, Subject
+from fleet.checks.check import Check, Finding, Subject, number
 
 HOLDING = ("performance", "userspace")  # governors that keep a clock whatever the load
 
@@ -85,16 +85,11 @@ class Temperature(Check):
 
     def judge(self, board: Subject) -> Finding:
         zones = board.rows("thermal.zones")
-        known = [
-            (float(zone["temp_mc"]), str(zone.get("type")))
-            for zone in zones
-            if isinstance(zone.get("temp_mc"), int | float)
-        ]
+        known = [(mc, str(zone.get("type"))) for zone in zones if (mc := number(zone.get("temp_mc"))) is not None]
         cooling = [
             str(one.get("type"))
             for one in board.rows("thermal.cooling")
-            if isinstance(state := one.get("cur_state"), int | float)
-            and state > 0
+            if (number(one.get("cur_state")) or 0) > 0
             and any(word in str(one.get("type")) for word in defaults.COOLERS)
         ]
         if not known and not cooling:
@@ -110,11 +105,11 @@ class Temperature(Check):
 
 def _held(clock: Mapping[str, Any]) -> bool:
     """Does it stay at its highest step."""
-    top, low, high = _top(clock), clock.get("min_hz"), clock.get("max_hz")
+    top, low, high = _top(clock), number(clock.get("min_hz")), number(clock.get("max_hz"))
     if clock.get("governor") == "performance":
         return not _cap(clock)
     if clock.get("governor") == "userspace":
-        return top is not None and clock.get("cur_hz") == top
+        return top is not None and number(clock.get("cur_hz")) == top
     return top is not None and low == high == top
 
 
@@ -124,20 +119,20 @@ def _holdable(clock: Mapping[str, Any]) -> bool:
 
 
 def _cap(clock: Mapping[str, Any]) -> bool:
-    top, high = _top(clock), clock.get("max_hz")
-    return top is not None and isinstance(high, int | float) and high < top
+    top, high = _top(clock), number(clock.get("max_hz"))
+    return top is not None and high is not None and high < top
 
 
 def _top(clock: Mapping[str, Any]) -> float | None:
     steps = clock.get("available_hz")
-    numbers = [hz for hz in steps if isinstance(hz, int | float)] if isinstance(steps, list) else []
-    return max(numbers, default=None)
+    numbers = map(number, steps) if isinstance(steps, list) else ()
+    return max((hz for hz in numbers if hz is not None), default=None)
 
 
 def _told(name: str, clock: Mapping[str, Any]) -> str:
-    hz, high = clock.get("cur_hz"), clock.get("max_hz")
-    at = f" at {hz / 1e6:.0f} MHz" if isinstance(hz, int | float) else ""
-    cap = f", capped at {high / 1e6:.0f}" if _cap(clock) and isinstance(high, int | float) else ""
+    hz, high = number(clock.get("cur_hz")), number(clock.get("max_hz"))
+    at = f" at {hz / 1e6:.0f} MHz" if hz is not None else ""
+    cap = f", capped at {high / 1e6:.0f}" if _cap(clock) and high is not None else ""
     return f"{name} {clock.get('governor')}{at}{cap}"
 
 

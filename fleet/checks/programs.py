@@ -62,10 +62,10 @@ class LibraryVersions(Check):
         searched = {posixpath.normpath(folder) for folder in libraries_of(board.entry)}
         for kind, found in copies.items():
             own = [one for one in found if posixpath.dirname(str(one.get("path"))) in searched]
-            if len({one.get("version") for one in own}) > 1:
+            if len({str(one.get("version")) for one in own}) > 1:
                 return self.fail(f"{_listed(own)} in the folders that a run of lib{kind}rt searches")
         for kind, found in copies.items():
-            if len({one.get("version") for one in found}) > 1:
+            if len({str(one.get("version")) for one in found}) > 1:
                 return self.warn(f"lib{kind}rt: {_listed(found)}; a run loads the first")
         if rknn is not None and rknn[0] < defaults.LEAST_RKNN:
             return self.warn(f"librknnrt {copies['rknn'][0].get('version')}: too old for a vision encoder")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import posixpath
 
 from fleet import defaults
-from fleet.checks.check import Check, Finding, Subject, gib
+from fleet.checks.check import Check, Finding, Subject, gib, number
+
+_TOGETHER_S = 2.0  # the board tells whole seconds
 
 
 class Swap(Check):
@@ -73,8 +75,8 @@ class Disk(Check):
 
     def judge(self, board: Subject) -> Finding:
         disks = board.rows("disk")
-        free = disks[0].get("free_bytes") if disks else None
-        if not isinstance(free, int | float):
+        free = number(disks[0].get("free_bytes")) if disks else None
+        if free is None:
             return self.unknown(board.why("disk.0.free_bytes"))
         seen = f"{gib(free)} free for {board.entry.paths.store}"
         if free < defaults.PUSH_FREE_BYTES:
@@ -110,19 +112,18 @@ class NpuUsers(Check):
     reads = "which processes have the NPU's device open"
     rule = "nobody but a run of this campaign; unknown without root or sudo"
     action = "wait, or stop that process; a run of rkfleet ends with `invoke cancel`"
-    momentary = True
 
     def judge(self, board: Subject) -> Finding:
         if board.get("npu_users") is None:
             return self.unknown(board.why("npu_users"), f"let {board.entry.user} use sudo without a password")
-        users = board.rows("npu_users")
+        users = [user for user in board.rows("npu_users") if not board.is_ours(user.get("run"))]
         names = ", ".join(f"{user.get('comm')} ({user.get('pid')})" for user in users)
         runs = [posixpath.basename(str(user["run"]).strip("[]")) for user in users if user.get("run")]
         if users:
             return self.fail(f"the NPU is used by {names}" + (f", which is run {runs[0]}" if runs else ""))
-        if "npu_users" in (board.facts.get("missing") or {}):
-            return self.unknown(board.why("npu_users"))
-        return self.ok("nobody")
+        if why := board.said_missing("npu_users"):
+            return self.unknown(why)
+        return self.ok("a run of this campaign" if board.rows("npu_users") else "nobody")
 
 
 class WallClock(Check):
@@ -137,6 +138,8 @@ class WallClock(Check):
         offset = board.number("clock_offset_s")
         if offset is None:
             return self.unknown(board.why("epoch_s"))
+        if abs(offset) < _TOGETHER_S:
+            return self.ok("as this workstation's")
         seen = f"{abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} this workstation"
         if abs(offset) >= defaults.CLOCK_FAIL_S:
             return self.fail(seen)
