@@ -49,7 +49,7 @@ SCRIPTS_FREE_BYTES = 2**20  # on a board, before the scripts are unpacked: 150 K
 COLLECT_FREE_BYTES = 64 * 2**20  # free space without which no campaign begins; a run's evidence is some 100 KiB
 
 # Checks of a board (fleet/checks/): from which value on one warns, and from which it fails
-GOOD_DRIVER = (0, 9, 8)  # what the vendor ships with every runtime since 1.1.4
+GOOD_DRIVER = (0, 9, 8)  # the newest that airockchip/rknn-llm ships, and the one that model cards ask for
 FIRST_RUNTIME = (1, 1, 1)  # that needs OLDEST_DRIVER; the ones before it ask for the next line
 FIRST_DRIVER = (0, 9, 6)
 VENDOR_KERNELS = ("5.10.", "6.1.")  # the only ones that the vendor's rknpu driver was seen in

@@ -74,9 +74,9 @@ class Subject:
         return value
 
     def text(self, path: str) -> str | None:
-        """A fact that is a text."""
+        """A fact that is a text with something in it."""
         value = self.get(path)
-        return value if isinstance(value, str) else None
+        return value if isinstance(value, str) and value.strip() else None
 
     def number(self, path: str) -> float | None:
         """A fact that is a number."""

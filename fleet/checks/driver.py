@@ -52,7 +52,7 @@ class DriverVersion(Check):
         if driver < need:
             return self.fail(f"driver {said}, and {whose}")
         if driver < defaults.GOOD_DRIVER:
-            return self.warn(f"driver {said}; {dotted(defaults.GOOD_DRIVER)} has fewer faults with large models")
+            return self.warn(f"driver {said}; the vendor ships {dotted(defaults.GOOD_DRIVER)} with its runtimes")
         return self.ok(f"driver {said}; {whose}")
 
 
@@ -84,8 +84,8 @@ class NpuDevice(Check):
     action = "as root: `usermod -aG video,render USER`, and log in anew; in a container, pass the device in"
 
     def judge(self, board: Subject) -> Finding:
-        path, may = board.text("check.device.path"), board.text("check.device.may")
-        if path is None or may is None:
+        path, may = board.text("check.device.path"), board.get("check.device.may")
+        if path is None or not isinstance(may, str):
             why = board.why("check.device")
             return self.fail(why) if why.startswith("no /dev") else self.unknown(why)
         user = board.text("user.name") or board.entry.user

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from fleet import defaults
 from fleet.bench import BoardResult, CampaignResult, epilogue, exit_code
 from fleet.checking import Checked, refusal, rows
 from fleet.checks import CHECKS, Finding, Subject, Verdict, Wanted, judge
+from fleet.checks.check import dotted
 from fleet.config.catalogue import load_catalogue
 from fleet.config.inventory import load_inventory
 from fleet.config.model import Model
@@ -384,3 +386,22 @@ def test_no_two_checks_share_a_name_and_each_is_explained() -> None:
     assert len({check.name for check in CHECKS}) == len(CHECKS)
     for check in CHECKS:
         assert check.reads and check.rule and check.action and check.__doc__
+
+
+def test_the_guide_has_the_same_checks_in_the_same_order_and_words() -> None:
+    guide = (PROJECT / "docs" / "01_hardware.md").read_text(encoding="utf-8")
+    table = guide.partition("| check | reads | rule | next action |\n")[2].split("\n\n")[0].splitlines()[1:]
+    assert table == [f"| `{one.name}` | {one.reads} | {one.rule} | {one.action} |" for one in CHECKS]
+
+
+def test_the_rules_in_words_have_the_numbers_that_are_used() -> None:
+    words = {check.name: check.rule for check in CHECKS}
+    for name, said in {
+        "driver-version": [dotted(defaults.OLDEST_DRIVER), dotted(defaults.FIRST_DRIVER), dotted(defaults.GOOD_DRIVER)],
+        "temperature": [f"{defaults.HOT_MC // 1000} °C", f"{defaults.WARM_MC // 1000} °C"],
+        "swap": [f"{defaults.SWAP_USED_BYTES // MIB} MiB"],
+        "memory": [f"{defaults.LEAST_AVAILABLE_BYTES // GIB} GiB", f"{defaults.MODEL_MEMORY_FACTOR} times"],
+        "disk": [f"{defaults.PUSH_FREE_BYTES // MIB} MiB", f"{defaults.LOW_DISK_BYTES // GIB} GiB"],
+        "background-load": [f"{defaults.BUSY_WARN_CORES} cores"],
+    }.items():
+        assert all(number in words[name] for number in said), name
