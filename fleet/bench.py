@@ -19,6 +19,7 @@ from fleet import evidence, lease, plan, reservations, virtual_boards
 from fleet.campaign import Record
 from fleet.errors import CheckFailed, ConfigError, ExitCode, FleetError, worst
 from fleet.listener import Listener
+from fleet.need import NeedOf
 from fleet.one_board import BoardList, Setting
 from fleet.plan import Request
 from fleet.pool import on_each
@@ -61,10 +62,11 @@ def new_name() -> str:
 
 
 def start(
-    session: Session, order: Order, listener: Listener, *, recover: bool = False, force: bool = False
+    session: Session, order: Order, listener: Listener, *, need: NeedOf, recover: bool = False, force: bool = False
 ) -> CampaignResult:
     """Drive a campaign to its end, alone on this workstation; ``force``: also on boards that fail their checks.
 
+    ``need`` says what a run needs on a board with these facts, or why it can not be.
     Raises ConfigError, NoSpace and BeingDriven before anything was touched; later trouble is in the result.
     """
     request = order.request
@@ -89,6 +91,7 @@ def start(
             tool=session.version,
             reserved=reservations.tokens(session.home),
             recover=recover,
+            need=need,
             force=force,
             resumed=order.record is not None,
         )

@@ -59,7 +59,6 @@ HOT_MC = 80_000  # 5 K below the passive trip point (85 °C): a run gets there w
 COOLERS = ("cpufreq", "devfreq")  # cooling devices that slow a clock down; a fan at work is none
 SWAP_USED_BYTES = 256 * 2**20  # in swap: the board was short of memory; below it is what a desktop parks at boot
 LEAST_AVAILABLE_BYTES = 2**30  # the smallest model of the catalogue (0.6B) has 0.8 GiB resident, and the system grows
-MODEL_MEMORY_FACTOR = 1.1  # of a model file's size: weights stay resident, KV cache and runtime come on top
 AVAILABLE_SHARE = 0.5  # of RAM; a board at rest has more than 0.9 of it available
 LOW_DISK_BYTES = 2**30  # some 10,000 runs of 100 KiB, or a third of a small model; fails below PUSH_FREE_BYTES
 BUSY_WARN_CORES = 0.2  # of eight: the 2.5 % above which sbc-bench calls a board busy
@@ -85,7 +84,10 @@ POWER_PRINTED_BYTES = 2000  # kept of what a power command prints
 REPEATS = 3  # measured runs a cell, on top of the warm-up
 MAX_NEW_TOKENS = 128  # long enough for a steady speed, short enough for three core counts before lunch
 MAX_CONTEXT_LEN = 4096  # what the two reports and most artifacts were made with
-RUN_LIMIT_S = 600  # a 4B model on one core loads in 60 s and makes 128 tokens in 60 more
+RUN_LIMIT_S = 600  # without a prediction: a 4B model on one core loads in 60 s and makes 128 tokens in 60 more
+LIMIT_SHARE = 2.0  # of the longest that a run is predicted to take: from an SD card, with governors on demand
+LEAST_LIMIT_S = 120  # the models that take seconds; a busy board may need as long for facts and a cold start
+MEMORY_SHARE = 1.25  # of the most that a run is predicted to need; 8 GB tables were never off by more
 ATTACH_S = 24 * 3600.0  # a person who follows a run gives up before this does
 
 # Converting a model (fleet/recipe.py), as the vendor's examples do

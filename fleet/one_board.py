@@ -35,6 +35,7 @@ from fleet.errors import (
 from fleet.facts import Facts, read_facts
 from fleet.held_lease import HeldLease
 from fleet.listener import Listener, Position
+from fleet.need import Need, NeedOf
 from fleet.plan import PlannedRun, Request
 from fleet.push import Placed, place
 from fleet.run import RunSpec, utc_now
@@ -64,6 +65,7 @@ class Setting:
     tool: str
     reserved: Mapping[str, str]
     recover: bool
+    need: NeedOf
     force: bool = False  # measure although checks fail
     resumed: bool = False  # the campaign was begun before
 
@@ -212,14 +214,18 @@ class BoardList:
         for planned in todo:
             if self.stop.is_set():
                 raise Interrupted
+            need = self.setting.need(self.entry, facts, self.setting.request, planned)
             placed = places.get(planned.artifact.file)
-            if placed is None:
+            if need.skip is None and placed is None:
                 placed = places[planned.artifact.file] = self._place(board, store, planned)
-            if isinstance(placed, FleetError):
+            if need.skip is not None or placed is None:
+                folder = self._unstarted(planned, simulated, Outcome.SKIPPED, str(need.skip))
+            elif isinstance(placed, FleetError):
                 first_error = first_error or placed
-                folder = self._unstarted(planned, simulated, Outcome.FAILED, placed)
+                folder = self._unstarted(planned, simulated, Outcome.FAILED, str(placed))
             else:
-                folder = self._one(board, store, planned, self._spec(planned, simulated, placed), placed, patience)
+                spec = self._spec(planned, simulated, need, placed)
+                folder = self._one(board, store, planned, spec, placed, patience)
             patience.moved()
             self.setting.listener.run_ended(self.entry.name, self._position(planned), folder)
         return first_error
@@ -227,7 +233,9 @@ class BoardList:
     def _check(self, board: Board, store: Store, facts: Facts, todo: Sequence[PlannedRun]) -> tuple[str, ...]:
         """Judge the board as ``invoke check`` does. Raises CheckFailed, unless it is to be measured all the same."""
         setting = self.setting
-        wanted = checking.wanted(self._files(todo), setting.models)
+        # What can not fit is skipped, and asks for no file.
+        fitting = [one for one in todo if setting.need(self.entry, facts, setting.request, one).skip is None]
+        wanted = checking.wanted(self._files(fitting), setting.models)
         model, campaign = setting.request.model, setting.campaign
         findings = judge(Subject(self.entry, facts, model, wanted, campaign, setting.resumed))
         if warned := [finding.check for finding in findings if finding.verdict is Verdict.WARN]:
@@ -251,7 +259,9 @@ class BoardList:
     def _one(
         self, board: Board, store: Store, planned: PlannedRun, spec: RunSpec, placed: Placed, patience: Patience
     ) -> Path:
-        words = plan.program(self.setting.request, planned, store=store, entry=self.entry, model=placed.path)
+        words = plan.program(
+            self.setting.request, planned, store=store, entry=self.entry, model=placed.path, limit_s=spec.limit_s
+        )
         self.left = spec.run
         try:
             self._held.under(
@@ -327,11 +337,11 @@ class BoardList:
             if planned.run != self.left and planned.run not in self._begun and not self._folder(planned).is_dir():
                 unfit = Outcome.SKIPPED if isinstance(error, CheckFailed) else Outcome.FAILED
                 outcome = Outcome.UNREACHABLE if never_had else unfit
-                self._unstarted(planned, self.entry.virtual is not None, outcome, error)
+                self._unstarted(planned, self.entry.virtual is not None, outcome, str(error))
 
-    def _unstarted(self, planned: PlannedRun, simulated: bool, outcome: Outcome, error: FleetError) -> Path:
-        spec = self._spec(planned, simulated)
-        return evidence.write_unstarted(self.setting.collected, spec, outcome, str(error), self._add)
+    def _unstarted(self, planned: PlannedRun, simulated: bool, outcome: Outcome, reason: str) -> Path:
+        spec = self._spec(planned, simulated, Need())
+        return evidence.write_unstarted(self.setting.collected, spec, outcome, reason, self._add)
 
     def _add(self, folder: evidence.RunFolder) -> None:
         """What was done to bring the board back belongs to the first evidence that comes after it."""
@@ -352,7 +362,7 @@ class BoardList:
             planned.warmup,
         )
 
-    def _spec(self, planned: PlannedRun, simulated: bool, placed: Placed | None = None) -> RunSpec:
+    def _spec(self, planned: PlannedRun, simulated: bool, need: Need, placed: Placed | None = None) -> RunSpec:
         return plan.spec_of(
             self.setting.request,
             planned,
@@ -361,6 +371,7 @@ class BoardList:
             simulated=simulated,
             created_utc=utc_now(),
             tool=self.setting.tool,
+            need=need,
             placed=(placed.sha256, placed.size_bytes) if placed else None,
             forced=self._forced or () if self.setting.force else (),
         )

@@ -64,7 +64,7 @@ class Bench:
             prompts=load_prompts(_prompt_file(session, self.prompts)),
             max_new_tokens=whole_number(self.new_tokens, "--new-tokens", 2, 2**17, defaults.MAX_NEW_TOKENS),
             max_context_len=whole_number(self.context, "--context", 32, 2**17, defaults.MAX_CONTEXT_LEN),
-            limit_s=whole_number(self.limit, "--limit", 1, 7 * 86400, defaults.RUN_LIMIT_S),
+            limit_s=whole_number(self.limit, "--limit", 1, 7 * 86400, 1) if self.limit else None,
         )
 
 

@@ -14,6 +14,7 @@ from fleet.config.catalogue import Artifact, Model
 from fleet.config.inventory import BoardEntry
 from fleet.config.prompts import Prompt, PromptSet
 from fleet.errors import ConfigError
+from fleet.need import Need
 from fleet.run import ArtifactSpec, RunSpec, Workload, run_id
 from fleet.scripts import Store
 
@@ -22,6 +23,7 @@ from fleet.scripts import Store
 class Request:
     """What a person asked ``bench`` for. ``repeats`` counts measured runs; the warm-up comes on top.
 
+    ``limit_s`` is None where nobody said it: each run then has what it needs.
     ``only``: by board, the run ids to take from the whole list, each with the warm-up of its cell; None takes all.
     """
 
@@ -32,7 +34,7 @@ class Request:
     prompts: PromptSet
     max_new_tokens: int
     max_context_len: int
-    limit_s: int
+    limit_s: int | None
     only: Mapping[str, frozenset[str]] | None = None
 
 
@@ -100,6 +102,7 @@ def spec_of(
     simulated: bool,
     created_utc: str,
     tool: str,
+    need: Need,
     placed: tuple[str, int] | None = None,
     forced: tuple[str, ...] = (),
 ) -> RunSpec:
@@ -136,18 +139,21 @@ def spec_of(
         prompt=planned.prompt.text,
         repeat=planned.repeat,
         warmup=planned.warmup,
-        limit_s=request.limit_s,
+        limit_s=need.limit_s if request.limit_s is None else request.limit_s,
+        memory_limit_bytes=need.memory_bytes,
         created_utc=created_utc,
         tool=tool,
         forced=forced,
     )
 
 
-def program(request: Request, planned: PlannedRun, *, store: Store, entry: BoardEntry, model: str) -> list[str]:
+def program(
+    request: Request, planned: PlannedRun, *, store: Store, entry: BoardEntry, model: str, limit_s: int
+) -> list[str]:
     """The words that the run executes on the board; ``model`` is the artifact's path there."""
     argv = ["sh", store.script("run_text_benchmark.sh"), "--demo", demo_path(entry, store), "--model", model]
     argv += ["--max-new-tokens", str(request.max_new_tokens), "--max-context", str(request.max_context_len)]
-    argv += ["--prompt", planned.prompt.text, "--limit", str(request.limit_s)]
+    argv += ["--prompt", planned.prompt.text, "--limit", str(limit_s)]
     for folder in entry.paths.libraries:
         argv += ["--lib", store.absolute(folder)]
     return argv

@@ -43,7 +43,10 @@ class Workload:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One planned run. ``prompt`` itself is evidence too: without it nobody can repeat the run."""
+    """One planned run. ``prompt`` itself is evidence too: without it nobody can repeat the run.
+
+    ``memory_limit_bytes`` is what it may not exceed where a board can see to that; None leaves that to the board.
+    """
 
     campaign: str
     run: str
@@ -61,6 +64,7 @@ class RunSpec:
     limit_s: int
     created_utc: str
     tool: str
+    memory_limit_bytes: int | None = None
     forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     schema: int = 1
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         "prompts": "file of prompts, one 'id: text' a line; default suites/prompts/default.txt",
         "new-tokens": "longest answer in tokens; default 128",
         "context": "max_context_len of the run; default 4096",
-        "limit": "seconds after which a run is stopped; default 600",
+        "limit": "seconds after which a run is stopped; default: twice what it may need by prediction",
         "campaign": "name of the campaign; one that was begun before goes on where it was",
         "failed-from": "a campaign: repeat only what did not end well in it",
         "recover": "reboot or power-cycle a board that does not come back",
@@ -167,6 +167,7 @@ def measure(session: Session, order: Order, *, recover: bool = False, force: boo
     from fleet import bench as campaigns
     from fleet.listener import Listeners
     from fleet.live import LiveTable, PlainLines
+    from verbs.need import need
 
     console = stderr()
     names = [entry.name for entry in order.request.boards]
@@ -174,7 +175,7 @@ def measure(session: Session, order: Order, *, recover: bool = False, force: boo
     live = LiveTable(console, headline, names) if console.is_terminal else None
     with live or nullcontext():
         listener = Listeners([live or PlainLines(console, headline)])
-        result = campaigns.start(session, order, listener, recover=recover, force=force)
+        result = campaigns.start(session, order, listener, need=need, recover=recover, force=force)
     for line in campaigns.epilogue(result):
         print(line, file=sys.stderr)
     if result.interrupted:

@@ -37,29 +37,20 @@ class Swap(Check):
 
 
 class Memory(Check):
-    """Weights stay resident; a run that does not fit is killed, or swaps."""
+    """Weights stay resident. Whether a certain model fits is computed elsewhere, and skips its runs alone."""
 
     name = "memory"
-    reads = "MemAvailable, MemTotal, and the size of the model files asked for"
-    rule = (
-        "1 GiB is available, and 1.1 times the largest model file asked for; "
-        "less than half of the RAM is a warning: somebody holds it"
-    )
-    action = "end what takes the memory (`ps aux --sort=-rss`), or take a smaller model or a board with more RAM"
+    reads = "MemAvailable and MemTotal"
+    rule = "1 GiB is available, without which no model runs; less than half of the RAM is a warning: somebody holds it"
+    action = "end what takes the memory (`ps aux --sort=-rss`); `invoke models --board NAME` shows which models fit"
     momentary = True
 
     def judge(self, board: Subject) -> Finding:
         available, total = board.number("memory.available_bytes"), board.number("memory.total_bytes")
         if available is None:
             return self.unknown(board.why("memory.available_bytes"))
-        needed, whose = float(defaults.LEAST_AVAILABLE_BYTES), "any model"
-        if board.model is not None:
-            for wanted in board.wanted:
-                size = (wanted.file.size_bytes or 0) * defaults.MODEL_MEMORY_FACTOR
-                if size > needed and not wanted.file.standin:
-                    needed, whose = size, wanted.file.file
-        if available < needed:
-            return self.fail(f"{gib(available)} available, {whose} needs {gib(needed)}")
+        if available < defaults.LEAST_AVAILABLE_BYTES:
+            return self.fail(f"{gib(available)} available, any model needs {gib(defaults.LEAST_AVAILABLE_BYTES)}")
         if total and available < defaults.AVAILABLE_SHARE * total:
             return self.warn(f"{gib(available)} of {gib(total)} available")
         return self.ok(f"{gib(available)} of {gib(total)} available" if total else f"{gib(available)} available")
