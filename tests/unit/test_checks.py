@@ -122,6 +122,7 @@ CASES: list[tuple[str, Verdict, str, list[tuple[str, Any]]]] = [
     ("driver-version", Verdict.WARN, "0.9.7", [("npu.driver", "0.9.7")]),
     ("driver-version", Verdict.FAIL, "needs 0.9.7", [("npu.driver", "0.9.6")]),
     ("driver-version", Verdict.WARN, "0.9.6", [("npu.driver", "0.9.6"), ("runtime.rkllm.0.version", "1.1.0")]),
+    ("driver-version", Verdict.FAIL, "needs 0.9.7", [("npu.driver", "0.9.6"), ("runtime.rkllm.0.version", "1.1.1")]),
     ("driver-version", Verdict.FAIL, "needs 0.9.6", [("npu.driver", "0.9.3"), ("runtime.rkllm.0.version", "1.1.0")]),
     ("driver-version", Verdict.FAIL, "runtimes need", [("npu.driver", "0.9.2"), ("runtime.rkllm", [])]),
     ("driver-version", Verdict.UNKNOWN, "no driver version", [("npu.driver", None)]),
@@ -145,6 +146,7 @@ CASES: list[tuple[str, Verdict, str, list[tuple[str, Any]]]] = [
     ("library-versions", Verdict.FAIL, "1.1.4", [("runtime.rkllm", [FIT["runtime"]["rkllm"][0], OTHER_LIBRARY])]),
     ("library-versions", Verdict.WARN, "1.1.4", [("runtime.rkllm", [FIT["runtime"]["rkllm"][0], SYSTEM_LIBRARY])]),
     ("library-versions", Verdict.WARN, "1.6.0", [("runtime.rknn.0.version", "1.6.0")]),
+    ("library-versions", Verdict.OK, "2.0.0", [("runtime.rknn.0.version", "2.0.0")]),
     ("library-versions", Verdict.OK, "1.2.3", [("runtime.rknn", [])]),
     ("library-versions", Verdict.UNKNOWN, "no library", [("runtime", {"rkllm": [], "rknn": []})]),
     ("glibc", Verdict.OK, "2.31", []),
@@ -166,6 +168,9 @@ CASES: list[tuple[str, Verdict, str, list[tuple[str, Any]]]] = [
     ("clocks", Verdict.WARN, "capped at 300", [("npu.max_hz", 300 * MHZ)]),
     ("clocks", Verdict.OK, "are held", [("npu.governor", "userspace")]),
     ("clocks", Verdict.WARN, "npu userspace at 300", [("npu.governor", "userspace"), ("npu.cur_hz", 300 * MHZ)]),
+    ("clocks", Verdict.OK, "are held", [("npu.governor", "ondemand"), ("npu.min_hz", 1000 * MHZ)]),
+    ("clocks", Verdict.WARN, "npu ondemand", [("npu.governor", "ondemand"), ("npu.governors", None)]),
+    ("clocks", Verdict.WARN, "npu ondemand", [("npu.governor", "ondemand"), ("npu.governors", [])]),
     ("clocks", Verdict.WARN, "may not pin", [("npu.governor", "ondemand"), NOT_ROOT]),
     ("clocks", Verdict.FAIL, "may not change", [("npu.governor", "powersave"), NOT_ROOT]),
     ("clocks", Verdict.FAIL, "may not change", [("npu.max_hz", 300 * MHZ), NOT_ROOT]),
@@ -177,6 +182,12 @@ CASES: list[tuple[str, Verdict, str, list[tuple[str, Any]]]] = [
     ("dram-clock", Verdict.WARN, "may not pin", [("dmc.governor", "dmc_ondemand"), NOT_ROOT]),
     ("dram-clock", Verdict.FAIL, "no /sys", [("dmc.node", None), missing("dmc.node", "no /sys/class/devfreq/dmc")]),
     ("dram-clock", Verdict.UNKNOWN, "dmc", [("dmc", None)]),
+    (
+        "dram-clock",
+        Verdict.UNKNOWN,
+        "can not be read",
+        [("dmc.governor", None), missing("dmc.governor", "can not be read")],
+    ),
     ("temperature", Verdict.OK, "soc-thermal at 45 °C", []),
     ("temperature", Verdict.OK, "65 °C", [("thermal.zones.1.temp_mc", 64_999)]),
     ("temperature", Verdict.WARN, "npu-thermal at 65 °C", [("thermal.zones.1.temp_mc", 65_000)]),
@@ -198,6 +209,7 @@ CASES: list[tuple[str, Verdict, str, list[tuple[str, Any]]]] = [
     ("memory", Verdict.FAIL, "any model needs 1.0 GiB", [("memory.available_bytes", GIB - 1)]),
     ("memory", Verdict.UNKNOWN, "memory", [("memory", {})]),
     ("disk", Verdict.OK, "20.0 GiB free", []),
+    ("disk", Verdict.OK, "1.0 GiB", [("disk.0.free_bytes", GIB)]),
     ("disk", Verdict.WARN, "1024 MiB", [("disk.0.free_bytes", GIB - 1)]),
     ("disk", Verdict.WARN, "16 MiB", [("disk.0.free_bytes", 16 * MIB)]),
     ("disk", Verdict.FAIL, "16 MiB", [("disk.0.free_bytes", 16 * MIB - 1)]),
@@ -302,6 +314,10 @@ def test_a_model_asks_for_its_own_runtime(entry: Any) -> None:
     assert found("rkllm-library", Subject(entry, old)).verdict is Verdict.OK
     finding = found("rkllm-library", Subject(entry, old, model("qwen3-4b")))
     assert finding.verdict is Verdict.WARN and "is supported since" in finding.seen
+    asked = model("qwen3-4b")
+    assert asked.runtime is not None and asked.runtime.since is not None
+    first = facts(("runtime.rkllm.0.version", asked.runtime.since))
+    assert found("rkllm-library", Subject(entry, first, asked)).verdict is Verdict.OK
 
 
 def test_a_vision_model_needs_a_librknnrt_that_loads_its_encoder(entry: Any) -> None:
