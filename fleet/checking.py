@@ -14,10 +14,11 @@ from fleet.config.inventory import BoardEntry
 from fleet.config.model import Model, ModelFile
 from fleet.deadline import Deadline
 from fleet.errors import CheckFailed, FleetError
-from fleet.facts import read_facts
+from fleet.facts import Facts, read_facts
 from fleet.pool import on_each
 
 if TYPE_CHECKING:
+    from fleet.plan import PlannedRun
     from fleet.session import Session
 
 Row = dict[str, str | int | float | None]
@@ -51,13 +52,29 @@ def check_boards(session: Session, boards: Sequence[BoardEntry], model: Model | 
                 more=options(entry, entry.paths.store, files),
             )
         simulated = entry.virtual is not None or facts.get("simulated") is not None
-        return Checked(entry, judge(Subject(entry, facts, model, wanted(files, session.models))), simulated)
+        asked = (model,) if model else ()
+        subject = Subject(entry, facts, asked, wanted(files, session.models), files_asked=model is not None)
+        return Checked(entry, judge(subject), simulated)
 
     answers = on_each(boards, one)
     return tuple(
         Checked(entry, (), entry.virtual is not None, answer) if isinstance(answer, FleetError) else answer
         for entry, answer in zip(boards, answers, strict=True)
     )
+
+
+def before_runs(
+    entry: BoardEntry, facts: Facts, runs: Sequence[PlannedRun], models: Path, *, campaign: str, resumed: bool
+) -> Subject:
+    """The board as runs will find it. A file that is nowhere is no matter of the board: its runs alone are skipped."""
+    asked = {planned.cell.model.name: planned.cell.model for planned in runs}
+    files = wanted(files_of(runs), models)
+    return Subject(entry, facts, tuple(asked.values()), files, campaign=campaign, resumed=resumed)
+
+
+def files_of(runs: Sequence[PlannedRun]) -> list[ModelFile]:
+    """The model files of these runs, each once."""
+    return list({one.artifact.file: one.artifact for one in runs if one.artifact is not None}.values())
 
 
 def options(entry: BoardEntry, store: str, files: Sequence[ModelFile]) -> list[str]:

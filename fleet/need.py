@@ -14,7 +14,7 @@ from fleet import defaults
 if TYPE_CHECKING:
     from fleet.config.inventory import BoardEntry
     from fleet.facts import Facts
-    from fleet.plan import PlannedRun, Request
+    from fleet.plan import PlannedRun
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class Need:
     limit_s: int = defaults.RUN_LIMIT_S
     memory_bytes: int | None = None  # what it may not exceed; None is not known
     skip: str | None = None
+    expected_s: float | None = None  # how long it should take, and with how much memory; None is not known
+    expected_bytes: float | None = None
 
 
-NeedOf = Callable[["BoardEntry", "Facts", "Request", "PlannedRun"], Need]
+NeedOf = Callable[["BoardEntry", "Facts", "PlannedRun"], Need]
+Again = Callable[["PlannedRun"], bool]  # does this cell call for another repeat?

@@ -8,19 +8,18 @@ not been started keeps a row with the reason, and what may still be going is lef
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet import campaign as campaigns
 from fleet import checking, defaults, evidence, job, plan, recovery
 from fleet.boards import libraries_of
-from fleet.checks import Subject, Verdict, judge
+from fleet.checks import Verdict, judge
+from fleet.config.catalogue import Artifact
 from fleet.config.inventory import BoardEntry
-from fleet.config.model import Artifact
 from fleet.deadline import Deadline
 from fleet.errors import (
-    AuthenticationFailed,
     BoardBusy,
     BoardError,
     CheckFailed,
@@ -28,14 +27,15 @@ from fleet.errors import (
     ConnectionDropped,
     DeadlinePassed,
     FleetError,
-    HostKeyProblem,
     LeaseHeld,
+    NoFile,
     Unreachable,
 )
 from fleet.facts import Facts, read_facts
 from fleet.held_lease import HeldLease
 from fleet.listener import Listener, Position
-from fleet.need import Need, NeedOf
+from fleet.need import Again, Need, NeedOf
+from fleet.patience import Patience
 from fleet.plan import PlannedRun, Request
 from fleet.push import Placed, place
 from fleet.run import RunSpec, utc_now
@@ -66,39 +66,23 @@ class Setting:
     reserved: Mapping[str, str]
     recover: bool
     need: NeedOf
+    again: Callable[[str], Again]
     force: bool = False  # measure although checks fail
     resumed: bool = False  # the campaign was begun before
 
 
 @dataclass
-class Patience:
-    """How often a board's list is taken up again: only after it was met at all, and as long as it moves on.
+class _There:
+    """One board while it is connected. ``ran``: it had the file of one run at least."""
 
-    ``drops`` counts the hiccups since something last came to its end.
-    """
-
-    known: bool = False
-    drops: int = 0
-    spent: bool = False
-
-    def met(self) -> None:
-        """The board answered; from now on it is worth waiting for."""
-        self.known = True
-
-    def moved(self) -> None:
-        """Something came to its end."""
-        self.drops = 0
-
-    def over(self) -> None:
-        """The next error is not to be waited for: somebody did."""
-        self.spent = True
-
-    def pause_s(self, error: FleetError) -> float | None:
-        """How long to pause before the list is taken up again; None when it should not be."""
-        if not self.known or self.spent or isinstance(error, AuthenticationFailed | HostKeyProblem):
-            return None
-        self.drops += 1
-        return None if self.drops > defaults.DROPS else min(defaults.DROP_PAUSE_S * 2 ** (self.drops - 1), 60.0)
+    board: Board
+    store: Store
+    facts: Facts
+    simulated: bool
+    places: dict[str, Placed | FleetError] = field(default_factory=dict)
+    first_error: FleetError | None = None
+    no_file: FleetError | None = None
+    ran: bool = False
 
 
 @dataclass
@@ -190,8 +174,9 @@ class BoardList:
         )
 
     def _list(self, board: Board, patience: Patience) -> FleetError | None:
-        todo = [planned for planned in self.runs if not self._folder(planned).is_dir()]
-        if not todo:
+        todo = self._undone(self.runs)
+        more = plan.plan_more(self.setting.request, self.entry)
+        if not todo and not self._round(more):
             return None
         self.setting.listener.board_moved(self.entry.name, "prepare")
         store = prepare(board, self.entry.paths.store, Deadline.after(defaults.PREPARE_S))
@@ -202,66 +187,89 @@ class BoardList:
             disks=[store.path],
             libraries=libraries_of(self.entry),
             # Once: what a reboot in the middle of a campaign leaves behind is no reason to lose the rest of it.
-            more=[] if self._forced is not None else checking.options(self.entry, store.path, self._files(todo)),
+            more=[] if self._forced is not None else checking.options(self.entry, store.path, checking.files_of(todo)),
         )
         patience.met()
         self._boot_id = str(facts.get("boot_id") or "") or None
-        simulated = self.entry.virtual is not None or facts.get("simulated") is not None
+        there = _There(board, store, facts, self.entry.virtual is not None or facts.get("simulated") is not None)
+        more = plan.plan_more(self.setting.request, self.entry)
+        todo = todo or self._round(more)
         if self._forced is None:
-            self._forced = self._check(board, store, facts, todo)
-        places: dict[str, Placed | FleetError] = {}
-        first_error: FleetError | None = None
-        for planned in todo:
-            if self.stop.is_set():
-                raise Interrupted
-            need = self.setting.need(self.entry, facts, self.setting.request, planned)
-            placed = places.get(planned.artifact.file)
-            if need.skip is None and placed is None:
-                placed = places[planned.artifact.file] = self._place(board, store, planned)
-            if need.skip is not None or placed is None:
-                folder = self._unstarted(planned, simulated, Outcome.SKIPPED, str(need.skip))
-            elif isinstance(placed, FleetError):
-                first_error = first_error or placed
-                folder = self._unstarted(planned, simulated, Outcome.FAILED, str(placed))
-            else:
-                spec = self._spec(planned, simulated, need, placed)
-                folder = self._one(board, store, planned, spec, placed, patience)
-            patience.moved()
-            self.setting.listener.run_ended(self.entry.name, self._position(planned), folder)
-        return first_error
+            self._forced = self._check(there, todo)
+        while todo:
+            for planned in todo:
+                if self.stop.is_set():
+                    raise Interrupted
+                folder = self._run(there, planned, patience)
+                patience.moved()
+                self.setting.listener.run_ended(self.entry.name, self._position(planned), folder)
+            todo = self._round(more)
+        # One file less than was planned is a row; a board on which nothing could be run for want of files is an error.
+        return there.first_error or (None if there.ran else there.no_file)
 
-    def _check(self, board: Board, store: Store, facts: Facts, todo: Sequence[PlannedRun]) -> tuple[str, ...]:
+    def _undone(self, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+        return [planned for planned in runs if not self._folder(planned).is_dir()]
+
+    def _round(self, more: Iterator[tuple[PlannedRun, ...]]) -> list[PlannedRun]:
+        """The next repeats of the cells whose repeats differ too much; empty when there are none."""
+        for further in more:
+            again = self.setting.again(self.entry.name)
+            if todo := [planned for planned in self._undone(further) if again(planned)]:
+                return todo
+        return []
+
+    def _run(self, there: _There, planned: PlannedRun, patience: Patience) -> Path:
+        """One run, or the reason why not."""
+        need = self.setting.need(self.entry, there.facts, planned)
+        if need.skip is not None or planned.artifact is None:
+            lacking = planned.lacking.what if planned.lacking else ""
+            return self._unstarted(
+                planned,
+                there.simulated,
+                Outcome.SKIPPED,
+                need.skip or lacking,
+            )
+        file = planned.artifact.file
+        if file not in there.places:
+            there.places[file] = self._place(there.board, there.store, planned.artifact)
+        placed = there.places[file]
+        if isinstance(placed, NoFile):
+            there.no_file = there.no_file or placed
+            return self._unstarted(planned, there.simulated, Outcome.SKIPPED, str(placed))
+        if isinstance(placed, FleetError):
+            there.first_error = there.first_error or placed
+            return self._unstarted(planned, there.simulated, Outcome.FAILED, str(placed))
+        there.ran = True
+        spec = self._spec(planned, there.simulated, need, placed)
+        return self._one(there.board, there.store, planned, spec, placed, patience)
+
+    def _check(self, there: _There, todo: Sequence[PlannedRun]) -> tuple[str, ...]:
         """Judge the board as ``invoke check`` does. Raises CheckFailed, unless it is to be measured all the same."""
-        setting = self.setting
+        setting, name = self.setting, self.entry.name
         # What can not fit is skipped, and asks for no file.
-        fitting = [one for one in todo if setting.need(self.entry, facts, setting.request, one).skip is None]
-        wanted = checking.wanted(self._files(fitting), setting.models)
-        model, campaign = setting.request.model, setting.campaign
-        findings = judge(Subject(self.entry, facts, model, wanted, campaign, setting.resumed))
+        fitting = [one for one in todo if setting.need(self.entry, there.facts, one).skip is None]
+        subject = checking.before_runs(
+            self.entry, there.facts, fitting, setting.models, campaign=setting.campaign, resumed=setting.resumed
+        )
+        findings = judge(subject)
         if warned := [finding.check for finding in findings if finding.verdict is Verdict.WARN]:
-            setting.listener.board_moved(self.entry.name, "check warns:", ", ".join(warned))
+            setting.listener.board_moved(name, "check warns:", ", ".join(warned))
         error = checking.refusal(self.entry, findings)
         if error is None:
             return ()
         if not setting.force:
             # A run that the board knows has an end of its own, which `collect` brings: it was not skipped.
             if setting.resumed:
-                known = job.list_runs(board, store, Deadline.after(defaults.COMMAND_S))
-                self._begun = frozenset(run for its, run, _ in known if its == campaign)
+                known = job.list_runs(there.board, there.store, Deadline.after(defaults.COMMAND_S))
+                self._begun = frozenset(run for its, run, _ in known if its == setting.campaign)
             raise error
-        setting.listener.board_moved(self.entry.name, "check failed, and it goes on:", error.what)
+        setting.listener.board_moved(name, "check failed, and it goes on:", error.what)
         return error.checks
-
-    def _files(self, todo: Sequence[PlannedRun]) -> list[Artifact]:
-        """The model files of these runs, each once."""
-        return list({planned.artifact.file: planned.artifact for planned in todo}.values())
 
     def _one(
         self, board: Board, store: Store, planned: PlannedRun, spec: RunSpec, placed: Placed, patience: Patience
     ) -> Path:
-        words = plan.program(
-            self.setting.request, planned, store=store, entry=self.entry, model=placed.path, limit_s=spec.limit_s
-        )
+        words = plan.program(planned.cell, store=store, entry=self.entry, model=placed.path, limit_s=spec.limit_s)
         self.left = spec.run
         try:
             self._held.under(
@@ -300,9 +308,8 @@ class BoardList:
         self.left = None
         return folder
 
-    def _place(self, board: Board, store: Store, planned: PlannedRun) -> Placed | FleetError:
+    def _place(self, board: Board, store: Store, artifact: Artifact) -> Placed | FleetError:
         """Bring the artifact; what is wrong with one artifact does not end the board, a dropped connection does."""
-        artifact = planned.artifact
         self.setting.listener.board_moved(self.entry.name, "push", artifact.file)
 
         def moved(there: int, total: int, resumed: int) -> None:
@@ -353,14 +360,13 @@ class BoardList:
         return evidence.final_folder(self.setting.collected, self.setting.campaign, self.entry.name, planned.run)
 
     def _position(self, planned: PlannedRun) -> Position:
-        return Position(
-            self.runs.index(planned) + 1,
-            len(self.runs),
-            f"{self.setting.request.model.name} {planned.npu_cores}c",
-            self.setting.campaign,
-            planned.run,
-            planned.warmup,
-        )
+        k = self.runs.index(planned) + 1 if planned in self.runs else planned.repeat
+        n = len(self.runs) if planned in self.runs else self.setting.request.most_repeats
+        label = self.setting.request.labels[planned.number]
+        cell = f"{planned.cell.model.name} {planned.cell.npu_cores}c" + label.removeprefix(
+            f"{planned.cell.model.name}-{planned.cell.npu_cores}core"
+        ).replace("-", " ", 1)
+        return Position(k, n, cell, self.setting.campaign, planned.run, planned.warmup)
 
     def _spec(self, planned: PlannedRun, simulated: bool, need: Need, placed: Placed | None = None) -> RunSpec:
         return plan.spec_of(

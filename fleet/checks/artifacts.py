@@ -53,11 +53,11 @@ class ModelFiles(Check):
             yield Verdict.UNKNOWN, "is there, and its sha256 was not computed since it changed"
         elif copies:
             said = f"at {copies[0].get('path')} is another file than models.yaml says"
-            if wanted.here or (wanted.file.standin and board.model is not None):
+            if wanted.here or (wanted.file.standin and board.files_asked):
                 yield Verdict.WARN, f"{said}: the right one is sent"
             else:
                 yield Verdict.FAIL, f"{said}, and there is no copy here"
-        elif board.model is not None:
+        elif board.files_asked:
             if wanted.here or wanted.file.standin:
                 yield Verdict.WARN, "is not there yet: it is sent"
             else:

@@ -55,14 +55,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Subject:
-    """One board as the checks see it. ``model`` is None when nobody asked for a model: then a file that is missing is
-    none of their business. ``campaign`` is the one that is about to run there; ``resumed``: it was begun before, and a
-    run of it may be going on."""
+    """One board as the checks see it.
+
+    ``models`` are those that are to run there. ``files_asked``: one of ``wanted`` that is missing counts, else only
+    what is there does. ``campaign`` is the one that is about to run there; ``resumed``: a run of it may be going on already.
+    """
 
     entry: BoardEntry
     facts: Mapping[str, Any]
-    model: Model | None = None
+    models: tuple[Model, ...] = ()
     wanted: tuple[Wanted, ...] = ()
+    files_asked: bool = False
     campaign: str | None = None
     resumed: bool = False
 

@@ -30,10 +30,11 @@ class RkllmLibrary(Check):
         version = parts(said if isinstance(said, str) else None)
         if version is None:
             return self.warn(f"{path} does not tell its version")
-        since = board.model.runtime.since if board.model and board.model.runtime else None
-        if board.model is not None and since is not None and version < (parts(since) or ()):
-            seen = f"{path} is {said}; {board.model.title} is supported since {since}"
-            return self.warn(seen, f"install runtime {since} or later")
+        for model in board.models:
+            since = model.runtime.since if model.runtime else None
+            if version < (parts(since) or ()):
+                seen = f"{path} is {said}; {model.title} is supported since {since}"
+                return self.warn(seen, f"install runtime {since} or later")
         return self.ok(f"{said} at {path}")
 
 
@@ -53,10 +54,11 @@ class LibraryVersions(Check):
             return self.unknown(board.why("runtime"))
         copies = {kind: board.rows(f"runtime.{kind}") for kind in ("rkllm", "rknn")}
         rknn = parts(str(copies["rknn"][0].get("version"))) if copies["rknn"] else None
-        if board.model is not None and board.model.kind == Kind.VLM:
+        vision = next((model.title for model in board.models if model.kind == Kind.VLM), None)
+        if vision is not None:
             action = "put the librknnrt.so of a current rknn-toolkit2 beside librkllmrt.so"
             if not copies["rknn"]:
-                return self.fail(f"no librknnrt.so, which the vision encoder of {board.model.title} needs", action)
+                return self.fail(f"no librknnrt.so, which the vision encoder of {vision} needs", action)
             if rknn is not None and rknn[0] < defaults.LEAST_RKNN:
                 return self.fail(f"librknnrt {copies['rknn'][0].get('version')} loads no encoder of today", action)
         searched = {posixpath.normpath(folder) for folder in libraries_of(board.entry)}

@@ -33,7 +33,7 @@ def test_a_model_goes_to_the_board_once_and_is_verified_there(home, server, boar
     (board_folder / name).unlink()
     home.inventory({"real": entry(server, board_folder)})
     trusted(home, server)
-    refused = home.invoke("bench", "--cores", "3", "--repeats", "1", code=3)
+    refused = home.invoke("bench", "--cores", "3", "--repeats", "1", code=2)
     assert name in refused.stderr and "models/" in refused.stderr
     (home.folder / "models").mkdir()
     (home.folder / "models" / name).write_bytes(b"cores 3\n" + bytes(range(256)) * 12_000)

@@ -298,7 +298,9 @@ def test_no_facts_make_a_check_raise_or_its_words_dirty(entry: Any, seed: int) -
 
     wanted = tuple(Wanted(file, False) for file in model("qwen3-0.6b").files_for(standin=False))
     for finding in judge(
-        Subject(entry, {key: spoilt(value) for key, value in FIT.items()}, model("qwen3-0.6b"), wanted, "night")
+        Subject(
+            entry, {key: spoilt(value) for key, value in FIT.items()}, (model("qwen3-0.6b"),), wanted, True, "night"
+        )
     ):
         assert finding.seen and finding.seen.isprintable()
 
@@ -312,19 +314,19 @@ def test_an_inventory_without_a_demo_fails_before_the_board_is_looked_at(entry: 
 def test_a_model_asks_for_its_own_runtime(entry: Any) -> None:
     old = facts(("runtime.rkllm.0.version", "1.1.0"))
     assert found("rkllm-library", Subject(entry, old)).verdict is Verdict.OK
-    finding = found("rkllm-library", Subject(entry, old, model("qwen3-4b")))
+    finding = found("rkllm-library", Subject(entry, old, (model("qwen3-0.6b"), model("qwen3-4b"))))
     assert finding.verdict is Verdict.WARN and "is supported since" in finding.seen
     asked = model("qwen3-4b")
     assert asked.runtime is not None and asked.runtime.since is not None
     first = facts(("runtime.rkllm.0.version", asked.runtime.since))
-    assert found("rkllm-library", Subject(entry, first, asked)).verdict is Verdict.OK
+    assert found("rkllm-library", Subject(entry, first, (asked,))).verdict is Verdict.OK
 
 
 def test_a_vision_model_needs_a_librknnrt_that_loads_its_encoder(entry: Any) -> None:
     asked = model("qwen3-vl-2b")
-    assert found("library-versions", Subject(entry, FIT, asked)).verdict is Verdict.OK
+    assert found("library-versions", Subject(entry, FIT, (asked,))).verdict is Verdict.OK
     for rknn in ([], [{"path": "/usr/lib/librknnrt.so", "version": "1.6.0"}]):
-        finding = found("library-versions", Subject(entry, facts(("runtime.rknn", rknn)), asked))
+        finding = found("library-versions", Subject(entry, facts(("runtime.rknn", rknn)), (asked,)))
         assert finding.verdict is Verdict.FAIL and finding.action
 
 
@@ -353,7 +355,7 @@ def test_a_model_file_is_judged_by_its_size_and_by_what_is_remembered_of_it(
     one = model("qwen3-0.6b")
     file = one.files_for(standin=False)[0].model_copy(update={"size_bytes": 7, "sha256": SHA})
     listed = [{"name": file.file, "path": f"/{size}", "size_bytes": size, "sha256": sha256} for size, sha256 in copies]
-    subject = Subject(entry, facts(("check.files", listed)), one if asked else None, (Wanted(file, here),))
+    subject = Subject(entry, facts(("check.files", listed)), wanted=(Wanted(file, here),), files_asked=asked)
     finding = found("model-files", subject)
     assert finding.verdict is verdict and says in finding.seen
 
@@ -361,7 +363,7 @@ def test_a_model_file_is_judged_by_its_size_and_by_what_is_remembered_of_it(
 def test_a_stand_in_is_made_when_it_is_needed(entry: Any) -> None:
     one = model("qwen3-0.6b")
     wanted = tuple(Wanted(file, False) for file in one.files_for(standin=True))
-    assert found("model-files", Subject(entry, FIT, one, wanted)).verdict is Verdict.WARN
+    assert found("model-files", Subject(entry, FIT, (one,), wanted, files_asked=True)).verdict is Verdict.WARN
 
 
 def test_what_a_run_of_the_same_campaign_does_to_a_board_keeps_nobody_from_going_on(entry: Any) -> None:
