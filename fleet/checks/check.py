@@ -58,7 +58,8 @@ class Subject:
     """One board as the checks see it.
 
     ``models`` are those that are to run there. ``files_asked``: one of ``wanted`` that is missing counts, else only
-    what is there does. ``campaign`` is the one that is about to run there; ``resumed``: a run of it may be going on already.
+    what is there does. ``campaign`` is the one that is about to run there; ``resumed``: a run of it may be going on
+    already.
     """
 
     entry: BoardEntry
