@@ -1,6 +1,7 @@
 """The command line: ``invoke --list`` is its table of contents, and so is this page; the verbs are in ``verbs/``."""
 
 from verbs.boards import add, boards, trust
+from verbs.checks import check
 from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo, nightly
 from verbs.models import models
@@ -15,6 +16,7 @@ __all__ = [
     "bench",
     "boards",
     "cancel",
+    "check",
     "collect",
     "demo",
     "import_",

@@ -168,6 +168,7 @@ RUN_COLUMNS: tuple[Label | Metric, ...] = (
     Label("artifact_sha256", "artifact sha256", "of the model file, as planned"),
     Label("created_utc", "created (UTC)", "when the run was planned, ISO 8601, workstation's clock"),
     Label("tool", "rkfleet", "version of rkfleet that planned the run"),
+    Label("forced", "failed checks", "checks that the board had failed when it was measured all the same (--force)"),
     Label("log", "log", "the run's standard output, relative to the project"),
 )
 
@@ -184,6 +185,7 @@ CELL_COLUMNS: tuple[Label | Metric, ...] = (
     Label("drivers", "drivers", "rknpu driver versions of these runs"),
     Label("artifacts", "artifacts", "first 12 digits of the sha256 of each model file behind these runs"),
     Label("campaigns", "campaigns", "how many campaigns the runs are from"),
+    Label("forced", "failed checks", "checks that the board had failed before these runs (--force)"),
     Label("reasons", "reasons", "why runs are not ok"),
 )
 

@@ -71,6 +71,7 @@ class Run:
     artifact_sha256: str | None = None
     created_utc: str | None = None
     tool: str | None = None
+    forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     stated: str | None = None  # what a person said of a log made by hand
     ttft_ms: float | None = None
     prefill_tps: float | None = None
@@ -192,6 +193,7 @@ def read_run(files: RunFiles) -> Run:
         artifact_sha256=spec.text("artifact.sha256"),
         created_utc=spec.text("created_utc"),
         tool=spec.text("tool"),
+        forced=spec.texts("forced"),
         stated=stated_text(spec) if by_hand else None,
         # With an image the first token also waits for the encoder, which has its own row in a later table.
         ttft_ms=values.number("prefill.total_ms") if kind == "llm" else None,

@@ -34,7 +34,7 @@ FILE = "campaign.json"
 SCHEMA = 3
 _LOCK = ".lock"
 _TRIES, _PAUSE_S = 10, 0.02
-_DONE = {Outcome.OK, Outcome.SKIPPED}  # what nobody wants to repeat
+_DONE = {Outcome.OK}  # what nobody wants to repeat; what was skipped is looked at again, its reason may be gone
 
 
 class BeingDriven(FleetError):

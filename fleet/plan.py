@@ -140,8 +140,10 @@ def spec_of(
     tool: str,
     need: Need,
     placed: tuple[str, int] | None = None,
+    forced: tuple[str, ...] = (),
 ) -> RunSpec:
-    """The spec of one run; ``placed`` is (sha256, size in bytes) of the artifact as it lies on the board."""
+    """The spec of one run; ``placed`` is (sha256, size in bytes) of the artifact as it lies on the board, ``forced``
+    are the checks that the board had failed."""
     cell = planned.cell
     return RunSpec(
         campaign=campaign,
@@ -168,6 +170,7 @@ def spec_of(
         memory_limit_bytes=need.memory_bytes,
         created_utc=created_utc,
         tool=tool,
+        forced=forced,
     )
 
 

@@ -18,7 +18,8 @@ from fleet.deadline import Deadline
 from fleet.errors import ConfigError, FleetError
 from fleet.held_lease import HeldLease
 from fleet.listener import Listener
-from fleet.one_board import AWAY, Interrupted, Patience
+from fleet.one_board import AWAY, Interrupted
+from fleet.patience import Patience
 from fleet.pool import on_each
 from fleet.push import Placed, place
 from fleet.scripts import Store, prepare

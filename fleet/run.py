@@ -66,6 +66,7 @@ class RunSpec:
     created_utc: str
     tool: str
     memory_limit_bytes: int | None = None
+    forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     schema: int = 1
 
     @property

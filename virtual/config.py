@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from typing import Any
 
 from virtual.layouts import LAYOUTS
 
@@ -22,6 +23,7 @@ MOMENTS = (
 STRIKES = frozenset({"reboot", "power_loss", "freeze", "cut", "slow", "corrupt"})
 FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"}
 MAX_DISK_MIB = 4096  # a limited disk is memory of this machine
+MAX_SWAP_MIB = 65536
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")  # also the board's host name, and Linux allows 64
 
 
@@ -43,6 +45,8 @@ class BoardConfig:
     away_s: float | None = 1.5  # wall time from a reboot or power loss to the next boot; null: until switched on
     disk_mib: int | None = None  # size of the home; null: as much as this machine has, and it can not be filled
     bare: bool = False  # no demo and no libraries on its disk: what a board is before it is provisioned
+    ambient_c: float | None = None  # of the air around it; null: as its name has it, 23 to 30
+    swap_used_mib: int = 0  # in use, of a swap twice as large
     idle_exit_s: float = 900  # without a connection and without a demo for so long, the board switches itself off
 
     def __post_init__(self) -> None:
@@ -60,6 +64,10 @@ class BoardConfig:
             raise BadConfig(f"away_s: {self.away_s!r} is not a number of seconds, or null")
         if self.disk_mib is not None and (type(self.disk_mib) is not int or not 1 <= self.disk_mib <= MAX_DISK_MIB):
             raise BadConfig(f"disk_mib: {self.disk_mib!r} is not a whole number from 1 to {MAX_DISK_MIB}, or null")
+        if self.ambient_c is not None and not (_is_number(self.ambient_c) and -40 <= self.ambient_c <= 125):
+            raise BadConfig(f"ambient_c: {self.ambient_c!r} is not a number from -40 to 125, or null")
+        if type(self.swap_used_mib) is not int or not 0 <= self.swap_used_mib <= MAX_SWAP_MIB:
+            raise BadConfig(f"swap_used_mib: {self.swap_used_mib!r} is not a whole number from 0 to {MAX_SWAP_MIB}")
         for fault in self.faults:
             if fault not in FAULTS:
                 raise BadConfig(f"faults: {fault!r} is unknown; there are {', '.join(sorted(FAULTS))}")
@@ -82,8 +90,12 @@ class BoardConfig:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
 
-def _is_seconds(value: object) -> bool:
-    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value < 1e6
+def _is_number(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float)
+
+
+def _is_seconds(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < 1e6
 
 
 def parse_config(text: str) -> BoardConfig:

@@ -103,6 +103,8 @@ class Machine:
 
     def __init__(self, name: str, config: BoardConfig) -> None:
         self.chip: Silicon = silicon(name, config.seed)
+        if config.ambient_c is not None:
+            self.chip = dataclasses.replace(self.chip, ambient_mc=config.ambient_c * 1000)
         chip = self.chip
         self.npu = Clock.fresh(STEPPED_HZ, DEVFREQ_GOVERNORS, "rknpu_ondemand", STEPPED_HZ[-1])
         self.dmc = Clock.fresh(DMC_HZ, DEVFREQ_GOVERNORS, "dmc_ondemand", DMC_HZ[0])
@@ -115,6 +117,7 @@ class Machine:
         self.total_bytes = int(config.ram_gib * GIB * 0.9685) // 4096 * 4096  # the firmware keeps the rest
         self.base_bytes = int(0.043 * GIB * config.ram_gib**0.5) + 190 * 1024 * 1024  # a server image at rest
         self.cached_bytes = 310 * 1024 * 1024
+        self.swap_used_bytes = config.swap_used_mib * 1024 * 1024
         self.soc_mc = chip.ambient_mc + chip.kelvin_per_watt * IDLE_WATT * 1000 + 1500
         self.work: dict[int, Work] = {}  # by pid
         self.taken_bytes: dict[int, float] = {}  # by pid

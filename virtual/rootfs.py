@@ -78,4 +78,4 @@ def archive_id(archive: bytes) -> str:
 
 def _library(label: str, version: str) -> str:
     """A stand-in library: nothing can load it, and who looks for a version string in it finds one."""
-    return f"\x7fSTANDIN\0rkfleet virtual board: no code in here\0{label}{version}\0{version}\0"
+    return f"\x7fSTANDIN\0rkfleet virtual board: no code in here\0GLIBC_2.17\0{label}{version}\0{version}\0"

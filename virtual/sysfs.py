@@ -147,8 +147,8 @@ def meminfo(machine: Machine) -> str:
         "Buffers": 9 * 1024 * 1024,
         "Cached": cached,
         "SwapCached": 0,
-        "SwapTotal": 0,
-        "SwapFree": 0,
+        "SwapTotal": 2 * machine.swap_used_bytes,
+        "SwapFree": machine.swap_used_bytes,
         "Shmem": 12 * 1024 * 1024 + npu,
         "CmaTotal": 8 * 1024 * 1024,
         "CmaFree": 6 * 1024 * 1024,
@@ -275,6 +275,7 @@ def _proc_pages(machine: Machine, config: BoardConfig, boot_id: str) -> dict[str
     return {
         "meminfo": meminfo(machine),
         "loadavg": loadavg(machine),
+        "vmstat": "pswpin 0\npswpout 0\n",
         "version": f"Linux version {KERNEL_RELEASE} {builder} {KERNEL_VERSION}\n",
         "cpuinfo": cpuinfo,
         "cmdline": f"root=/dev/mmcblk0p2 console=ttyFIQ0 rkfleet.virtual=1 rkfleet.time_scale={config.time_scale:g}\n",

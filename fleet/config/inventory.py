@@ -114,6 +114,10 @@ class Virtual(Frozen):
     )
     disk_mib: int | None = Field(default=None, strict=True, ge=1, le=4096, description="a whole number from 1 to 4096")
     bare: Switch = False
+    ambient_c: float | None = Field(
+        default=None, strict=True, ge=-40, le=125, description="a number from -40 to 125, or null"
+    )
+    swap_used_mib: int = Field(default=0, strict=True, ge=0, le=65536, description="a whole number from 0 to 65536")
 
 
 class Paths(Frozen):
