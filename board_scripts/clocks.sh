@@ -158,7 +158,8 @@ put_value() {                                        # FILE VALUE; never makes a
 has_governor() { first_line "$rk_root$1/$f_governors" && case " $line " in *" $2 "*) return 0 ;; *) return 1 ;; esac; }
 
 set_governor() {                                     # PATH GOVERNOR
-    has_governor "$1" "$2" && put_value "$rk_root$1/$f_governor" "$2" || return 1
+    has_governor "$1" "$2" || return 1
+    put_value "$rk_root$1/$f_governor" "$2" || return 1
     word_in "$rk_root$1/$f_governor"
     [ "$word" = "$2" ]
 }
@@ -236,7 +237,7 @@ LINES
 }
 
 clock_line() {                                       # KIND NAME PATH WANTED HOW WHY, added to `lines`
-    lines="$lines$(printf 'clock\t%s\t%s\t%s\t%s\t%s\t%s' "$1" "$2" "$3" "${4:--}" "${5:--}" "${6:--}")
+    lines="${lines}clock$TAB$1$TAB$2$TAB$3$TAB${4:--}$TAB${5:--}$TAB${6:--}
 "
 }
 
@@ -262,7 +263,7 @@ $clocks
 CLOCKS
     absent_lines "$1"
     printf '%s' "$lines"
-    tell_all was
+    [ "$verb" = show ] || tell_all was
     tell_all is
     tell_times
 }
@@ -290,7 +291,7 @@ CLOCKS
         untouched "$1" "nothing was pinned: what was there can not be saved ($saved_error)"
         return 0
     fi
-    before=$(tell_all was)
+    tell_all was                                     # nothing of ours is written yet
     lines=
     while read -r kind name path; do
         [ -n "$path" ] || continue
@@ -306,7 +307,7 @@ $clocks
 CLOCKS
     absent_lines "$1"
     settle "$lines"
-    printf '%s%s\n' "$lines" "$before"
+    printf '%s' "$lines"
     tell_all is
     tell_times
 }
@@ -385,7 +386,11 @@ put_back() {
     left=
     while read -r file was; do
         [ -n "$was" ] || continue
-        if ! put_value "$rk_root$file" "$was" || { word_in "$rk_root$file"; [ "$word" != "$was" ]; }; then
+        word_in "$rk_root$file"
+        [ "$word" != "$was" ] || continue            # a limit that is written is a wish of its own to the kernel
+        put_value "$rk_root$file" "$was" || :
+        word_in "$rk_root$file"
+        if [ "$word" != "$was" ]; then
             printf 'left\t%s\t%s\n' "$file" "$was"
             left="$left$file $was
 "

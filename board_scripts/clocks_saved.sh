@@ -74,6 +74,7 @@ saved_enter() {                                      # as root; 1 with `saved_er
 saved_put() {                                        # OWNER LOCK LINES; 1 with `saved_error`
     saved_error=
     saved_boot=$(boot_id) || { saved_error="the kernel does not say its boot id"; return 1; }
+    # shellcheck disable=SC2034 # told by clocks.sh
     put "$saved_file" <<SAVED || { saved_error=$put_error; return 1; }
 boot $saved_boot
 owner $1

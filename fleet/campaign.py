@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FILE = "campaign.json"
 _LOCK = ".lock"
 _TRIES, _PAUSE_S = 10, 0.02
+_OLD_CLOCKS = "as_is"  # before profiles there were, nothing was pinned
 _DONE = {Outcome.OK, Outcome.SKIPPED}  # what nobody wants to repeat
 
 
@@ -74,6 +75,7 @@ def asked(request: Request) -> dict[str, Any]:
         "new_tokens": request.max_new_tokens,
         "context": request.max_context_len,
         "limit": request.limit_s,
+        "clocks": request.clocks,
         "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
     }
 
@@ -102,13 +104,14 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
         max_new_tokens=data["new_tokens"],
         max_context_len=data["context"],
         limit_s=data["limit"],
+        clocks=data.get("clocks", _OLD_CLOCKS),
         only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
     )
 
 
 def same(record: Record, request: Request) -> None:
     """Refuse to go on with another request than the one a campaign was begun with. Raises ConfigError."""
-    now, then = asked(request), record.asked
+    now, then = asked(request), {"clocks": _OLD_CLOCKS} | dict(record.asked)
     other = [key for key in now if now[key] != then.get(key)]
     if other:
         key = other[0]

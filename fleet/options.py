@@ -16,7 +16,7 @@ from fleet.config.prompts import load_prompts
 from fleet.config.yaml_file import name_of
 from fleet.errors import ConfigError
 from fleet.plan import Request
-from fleet.run import SAFE_NAME
+from fleet.run import CLOCK_PROFILES, SAFE_NAME
 
 if TYPE_CHECKING:
     from fleet.config.suite import Suite
@@ -38,6 +38,7 @@ class Bench:
     new_tokens: str = ""
     context: str = ""
     limit: str = ""
+    clocks: str = ""
 
     def over(self, suite: Suite) -> Bench:
         """These options, and where one is empty, what the suite says."""
@@ -47,7 +48,7 @@ class Bench:
             cores=cores,
             **{
                 name: str(value)
-                for name in ("model", "repeats", "new_tokens", "context", "limit")
+                for name in ("model", "repeats", "new_tokens", "context", "limit", "clocks")
                 if (value := getattr(suite, name)) is not None
             },
         )
@@ -65,6 +66,7 @@ class Bench:
             max_new_tokens=whole_number(self.new_tokens, "--new-tokens", 2, 2**17, defaults.MAX_NEW_TOKENS),
             max_context_len=whole_number(self.context, "--context", 32, 2**17, defaults.MAX_CONTEXT_LEN),
             limit_s=whole_number(self.limit, "--limit", 1, 7 * 86400, defaults.RUN_LIMIT_S),
+            clocks=clock_profile(self.clocks or defaults.CLOCKS),
         )
 
 
@@ -147,6 +149,17 @@ def whole_number(text: str, option: str, low: int, high: int, default: int) -> i
     if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
         raise ConfigError(f"{text!r} is not a whole number from {low} to {high}", key=option)
     return int(text)
+
+
+def clock_profile(text: str) -> str:
+    """``as-is`` as the boards' scripts write it. Raises ConfigError."""
+    if text.replace("-", "_") not in CLOCK_PROFILES:
+        raise ConfigError(
+            f"{text!r} is no profile of clocks",
+            key="--clocks",
+            hint="--clocks pinned (the highest that the board offers), no-dmc (all but the DRAM) or as-is",
+        )
+    return text.replace("-", "_")
 
 
 def core_counts(text: str) -> tuple[int, ...]:

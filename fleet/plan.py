@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fleet import defaults
 from fleet.config.catalogue import Artifact, Model
 from fleet.config.inventory import BoardEntry
 from fleet.config.prompts import Prompt, PromptSet
@@ -22,6 +23,8 @@ from fleet.scripts import Store
 class Request:
     """What a person asked ``bench`` for. ``repeats`` counts measured runs; the warm-up comes on top.
 
+    ``clocks``: the profile that a board's clocks are pinned to while it runs.
+
     ``only``: by board, the run ids to take from the whole list, each with the warm-up of its cell; None takes all.
     """
 
@@ -33,6 +36,7 @@ class Request:
     max_new_tokens: int
     max_context_len: int
     limit_s: int
+    clocks: str = defaults.CLOCKS
     only: Mapping[str, frozenset[str]] | None = None
 
 
@@ -135,6 +139,7 @@ def spec_of(
         repeat=planned.repeat,
         warmup=planned.warmup,
         limit_s=request.limit_s,
+        clocks=request.clocks,
         created_utc=created_utc,
         tool=tool,
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         "new-tokens": "longest answer in tokens; default 128",
         "context": "max_context_len of the run; default 4096",
         "limit": "seconds after which a run is stopped; default 600",
+        "clocks": "pinned, no-dmc (all but the DRAM) or as-is while a run lasts; default pinned",
         "campaign": "name of the campaign; one that was begun before goes on where it was",
         "failed-from": "a campaign: repeat only what did not end well in it",
         "recover": "reboot or power-cycle a board that does not come back",
@@ -45,6 +46,7 @@ def bench(
     new_tokens: str = "",
     context: str = "",
     limit: str = "",
+    clocks: str = "",
     campaign: str = "",
     failed_from: str = "",
     recover: bool = False,
@@ -63,7 +65,7 @@ def bench(
 
     check_format(format)
     session = open_session()
-    wanted = Bench(model, cores, repeats, prompts, new_tokens, context, limit)
+    wanted = Bench(model, cores, repeats, prompts, new_tokens, context, limit, clocks)
     if suite:
         wanted = wanted.over(named_suite(session, suite))
     if remark := session.catalogue().remark(wanted.model):

@@ -8,11 +8,18 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from fleet.config.catalogue import Count
-from fleet.config.fields import Frozen, Name, Text, at_least_one, once
+from fleet.config.fields import Frozen, Name, Text, at_least_one, once, refuse
 from fleet.config.validate import validated
-from fleet.config.yaml_file import read_yaml
+from fleet.config.yaml_file import read_yaml, shown
+from fleet.run import CLOCK_PROFILES
 
 Cores = Annotated[int, Field(strict=True, ge=1, le=3, description="1, 2 or 3")]
+
+
+def _clocks(text: str) -> str:
+    if text.replace("-", "_") not in CLOCK_PROFILES:
+        refuse(f"{shown(text)} is no profile of clocks: pinned, no-dmc or as-is")
+    return text
 
 
 class Suite(Frozen):
@@ -27,6 +34,7 @@ class Suite(Frozen):
     new_tokens: Count | None = None
     context: Count | None = None
     limit: Count | None = None  # seconds a run
+    clocks: Annotated[Text, AfterValidator(_clocks)] | None = None  # pinned, no-dmc or as-is
 
 
 def load_suite(path: Path) -> Suite:
