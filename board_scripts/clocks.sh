@@ -11,6 +11,7 @@
 #          as_is    nothing
 # Frequencies are found, never assumed: `userspace` with the frequency where there is that governor, else `performance`.
 # Lines on stdout, fields separated by a tab, `-` for nothing; frequencies in Hz, of an idle state 1 is off:
+#   profile PROFILE                         first
 #   clock  KIND NAME PATH WANTED HOW WHY    KIND: npu dmc cpu idle; WHY it was to be pinned and is not
 #   was    PATH GOVERNOR VALUE MIN MAX      before (pin)
 #   is     PATH GOVERNOR VALUE MIN MAX      now
@@ -262,7 +263,7 @@ untouched() {                                        # PROFILE WHY: shows everyt
 $clocks
 CLOCKS
     absent_lines "$1"
-    printf '%s' "$lines"
+    printf 'profile\t%s\n%s' "$1" "$lines"
     [ "$verb" = show ] || tell_all was
     tell_all is
     tell_times
@@ -291,6 +292,7 @@ CLOCKS
         untouched "$1" "nothing was pinned: what was there can not be saved ($saved_error)"
         return 0
     fi
+    printf 'profile\t%s\n' "$1"
     tell_all was                                     # nothing of ours is written yet
     lines=
     while read -r kind name path; do

@@ -66,8 +66,8 @@ clocks_leftover() {
 }
 
 clocks_record() {                                    # clocks.json, from what was read at the three moments
-    [ -s "$dir/.clocks" ] || return 0
-    clocks_json=$(clocks_joined 2>/dev/null) || clocks_json=
+    clocks_json=
+    [ ! -s "$dir/.clocks" ] || clocks_json=$(clocks_joined 2>/dev/null) || clocks_json=
     case $clocks_json in
         '{'*'}') put "$dir/clocks.json" <<JSON || say "can not write clocks.json: $put_error"
 $clocks_json

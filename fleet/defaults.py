@@ -66,7 +66,7 @@ POWER_PRINTED_BYTES = 2000  # kept of what a power command prints
 REPEATS = 3  # measured runs a cell, on top of the warm-up
 MAX_NEW_TOKENS = 128  # long enough for a steady speed, short enough for three core counts before lunch
 MAX_CONTEXT_LEN = 4096  # what the two reports and most artifacts were made with
-CLOCKS = "pinned"  # a governor on demand moves the same board between 15 and 21 tok/s; published numbers are at full clocks
+CLOCKS = "pinned"  # on demand the same board does 15 tok/s or 21; published numbers are at full clocks
 RUN_LIMIT_S = 600  # a 4B model on one core loads in 60 s and makes 128 tokens in 60 more
 ATTACH_S = 24 * 3600.0  # a person who follows a run gives up before this does
 

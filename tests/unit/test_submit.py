@@ -17,7 +17,7 @@ from fleet.errors import BoardError, ConnectionDropped, DeadlinePassed, FleetErr
 from fleet.scripts import Store
 
 STORE = Store("/root", "/root/rkfleet", "/root/rkfleet/scripts/1")
-SPEC: Any = SimpleNamespace(run="r", campaign="c", limit_s=60, to_json=lambda: b"{}")
+SPEC: Any = SimpleNamespace(run="r", campaign="c", limit_s=60, clocks="pinned", to_json=lambda: b"{}")
 LATE, GONE = DeadlinePassed("frozen", proven_dead=False), Unreachable("no route")
 
 
