@@ -59,7 +59,7 @@ class Boot:
         home = FULL_DISK if "disk_full" in config.faults and config.disk_mib is None else "disk"
         self.enclosure = power_on(PowerOn(folder, self.name, home))
         self._fill_disk()
-        self._watch = Watch(self.pages.sys, list(control_folders(self.machine)), self._setting_written)
+        self._watch = Watch(self.pages.sys, list(control_folders(self.machine)), self._settings_written)
         self.npu.open()
         self._ticked = time.monotonic()
         for at_s, text in boot_lines(self.machine, config):
@@ -137,19 +137,20 @@ class Boot:
             return sum(entry.name.isdigit() for entry in os.scandir(self.root / "proc"))
         return 0
 
-    def _setting_written(self, folder: str, name: str) -> None:
-        if name not in CONTROLS:
+    def _settings_written(self, files: set[tuple[str, str]]) -> None:
+        folders = {folder for folder, name in files if name in CONTROLS}
+        if not folders:
             return
-        # All of the folder at once: showing what one has changed would wipe out what was written into the others.
         self.let_pass()
-        control = control_folders(self.machine)[folder]
-        for one, (what, _) in CONTROLS.items():
-            if not self.pages.has(folder, one):
-                continue
-            before = control.shown(what)
-            if self.pages.written(folder, one):
-                self.machine.settle()
-                self.truth.record("setting", folder=folder, name=one, before=before, after=control.shown(what))
+        # All of a folder at once: showing what one has changed would wipe out what was written into the others.
+        for folder, control in control_folders(self.machine).items():
+            for name, (what, _) in CONTROLS.items():
+                if folder not in folders or not self.pages.has(folder, name):
+                    continue
+                before = control.shown(what)
+                if self.pages.written(folder, name):
+                    self.machine.settle()
+                    self.truth.record("setting", folder=folder, name=name, before=before, after=control.shown(what))
         self.pages.refresh()
 
     def _fill_disk(self) -> None:
