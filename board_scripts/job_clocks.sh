@@ -13,7 +13,7 @@
 # Functions that are conditions here are predicates, or report their failure themselves.
 # shellcheck source-path=SCRIPTDIR disable=SC2310
 
-CLOCKS_S=10                                          # clocks.sh takes 0.1 s; a wedged devfreq lets its writers hang
+CLOCKS_S=${RKFLEET_CLOCKS_S:-10}                      # clocks.sh takes 0.1 s; a wedged devfreq lets its writers hang
 
 clocks_tool() {                                      # FILE VERB ARG...: its answer in FILE; bounded, on a lock of its own
     clocks_into=$1
