@@ -67,8 +67,9 @@ class Snapshot:
 class Truth:
     """What really happened to one board, and what is on it when all is over.
 
-    ``clocks``: files of sysfs that do not say what they said before; ``cancels``: from when to when somebody was cancelling; ``killed``: runs that were shot with all that watches
-    them; ``spoilt``: its disk was full or its memory bad, so what a program says may differ from what it did.
+    ``clocks``: files of sysfs that do not say what they said before. ``cancels``: from when to when somebody was
+    cancelling; ``killed``: runs that were shot with all that watches them; ``spoilt``: its disk was full or its memory
+    bad, so what a program says may differ from what it did.
     """
 
     board: str
