@@ -214,8 +214,8 @@ def test_a_run_that_can_not_begin_leaves_nothing_pinned(tree: Tree) -> None:
     tree.board.stub("dd", 'case $* in *.start.json.*) exit 1 ;; *) exec /usr/bin/dd "$@" ;; esac')
     words = ("start", tree.board.run_dir(), "60", "--clocks", "pinned", "--", "true")
     assert tree.board.script("job.sh", *words, stdin=b"{}").returncode == 73
+    assert not is_pinned(tree), "not even for a moment after the answer"
     eventually(lambda: not processes_with(str(tree.board.folder)))
-    assert not is_pinned(tree)
     assert not [path for path in tree.board.runs.rglob("*") if path.name.startswith((".", "clocks"))]
 
 
