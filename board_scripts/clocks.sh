@@ -10,7 +10,7 @@
 #          no_dmc   the same without the DRAM
 #          as_is    nothing
 # Frequencies are found, never assumed: `userspace` with the frequency where there is that governor, else `performance`.
-# Lines on stdout, fields separated by a tab, `-` for nothing; frequencies in Hz, of an idle state 1 is off:
+# Lines on stdout, fields separated by a tab, `-` for nothing; frequencies in Hz, of an idle state 1 is off and there is no governor:
 #   profile PROFILE                         first
 #   clock  KIND NAME PATH WANTED HOW WHY    KIND: npu dmc cpu idle; WHY it was to be pinned and is not
 #   was    PATH GOVERNOR VALUE MIN MAX      before (pin)
@@ -79,8 +79,7 @@ files_of() {                                         # KIND: where its files are
 
 look() {                                             # KIND PATH, sets `governor`, `value`, `min`, `max`
     if [ "$1" = idle ]; then
-        word_in "$rk_root$2/name"; governor=$word
-        hz_in "$rk_root$2/disable"; value=$hz min='' max=''
+        hz_in "$rk_root$2/disable"; governor='' value=$hz min='' max=''
         return 0
     fi
     files_of "$1"
@@ -206,7 +205,8 @@ pin_one() {                                          # KIND PATH, sets `how`, or
     highest "$1" "$2"
     if [ -z "$top" ]; then why="it names no frequency"; return 0; fi
     top_units=$((top / unit))
-    if [ -z "$cooled" ] && [ -n "$max" ] && [ "$max" -lt "$top" ]; then put_value "$rk_root$2/$f_max" "$top_units" || :; fi
+    hz_in "$rk_root$2/$f_max"
+    if [ -z "$cooled" ] && [ -n "$hz" ] && [ "$hz" -lt "$top_units" ]; then put_value "$rk_root$2/$f_max" "$top_units" || :; fi
     if set_governor "$2" userspace && put_value "$rk_root$2/$f_set" "$top_units"; then
         how=userspace
     elif set_governor "$2" performance; then
@@ -220,14 +220,14 @@ pin_one() {                                          # KIND PATH, sets `how`, or
 }
 
 # A firmware that takes a moment is waited for; one that does something else is what the lines then show.
-settle() {                                           # LINES of `clock`
+settle() {                                           # WANTED UNIT FILE a line
     settle_tries=0
     while [ "$settle_tries" -lt "$SETTLE_TRIES" ]; do
         settled=1
-        while IFS=$TAB read -r _ kind _ path wanted how _; do
-            case $how in '' | -) continue ;; *) ;; esac
-            look "$kind" "$path"
-            [ "$value" = "$wanted" ] || settled=
+        while read -r wanted unit path; do
+            [ -n "$path" ] || continue
+            hz_in "$rk_root$path" "$unit"
+            [ "$hz" = "$wanted" ] || settled=
         done <<LINES
 $1
 LINES
@@ -281,10 +281,13 @@ pin_all() {                                          # PROFILE [OWNER LOCK]
     cooled=
     if is_cooled; then cooled=1; fi
     saved=''
+    before=
     while read -r kind _ path; do
-        if [ -z "$path" ] || ! wants "$1" "$kind"; then continue; fi
+        [ -n "$path" ] || continue
         look "$kind" "$path"
-        save "$kind" "$path"
+        before="${before}was$TAB$path$TAB${governor:--}$TAB${value:--}$TAB${min:--}$TAB${max:--}
+"
+        if wants "$1" "$kind"; then save "$kind" "$path"; fi
     done <<CLOCKS
 $clocks
 CLOCKS
@@ -292,24 +295,27 @@ CLOCKS
         untouched "$1" "nothing was pinned: what was there can not be saved ($saved_error)"
         return 0
     fi
-    printf 'profile\t%s\n' "$1"
-    tell_all was                                     # nothing of ours is written yet
-    lines=
+    lines='' unsettled=''
     while read -r kind name path; do
         [ -n "$path" ] || continue
         how='' why='' wanted=''
         if wants "$1" "$kind"; then
-            look "$kind" "$path"
             pin_one "$kind" "$path"
-            if [ "$kind" = idle ]; then wanted=1; else wanted=$top; fi
+            if [ "$kind" = idle ]; then
+                wanted=1
+            else
+                wanted=$top
+                [ -z "$how" ] || unsettled="$unsettled$top $unit $path/$f_value
+"
+            fi
         fi
         clock_line "$kind" "$name" "$path" "$wanted" "$how" "$why"
     done <<CLOCKS
 $clocks
 CLOCKS
     absent_lines "$1"
-    settle "$lines"
-    printf '%s' "$lines"
+    settle "$unsettled"
+    printf 'profile\t%s\n%s%s' "$1" "$before" "$lines"
     tell_all is
     tell_times
 }

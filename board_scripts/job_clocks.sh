@@ -45,16 +45,35 @@ clocks_keeper_goes() {
     keeper_pid=
 }
 
+# Both of these are waited for by clocks_wait: meanwhile facts.sh runs, or the disk takes the logs.
 clocks_read_back() {                                 # the program has just ended
+    clocks_pid=
     [ -s "$dir/.clocks" ] || return 0
-    clocks_tool "$dir/.clocks.end" show as_is || :
+    clocks_tool "$dir/.clocks.end" show as_is 4<&- 7<&- 8<&- 9<&- &
+    clocks_pid=$!
 }
 
-clocks_restore() {                                   # sets `clocks_left`: what is not as it was
-    clocks_left=
-    : >"$dir/.clocks.back" 2>/dev/null || :
-    ! saved_is_there || clocks_tool "$dir/.clocks.back" restore "$dir/lock" || clocks_left=something
-    [ -n "$clocks_left" ] || clocks_keeper_goes
+clocks_put_back() {
+    clocks_pid=
+    saved_is_there || return 0
+    clocks_tool "$dir/.clocks.back" restore "$dir/lock" 4<&- 7<&- 8<&- 9<&- &
+    clocks_pid=$!
+}
+
+clocks_wait() {                                      # it is bounded; 1 when it failed
+    [ -n "$clocks_pid" ] || return 0
+    while :; do
+        clocks_status=0
+        wait "$clocks_pid" 2>/dev/null || clocks_status=$?
+        # A signal to the wrapper interrupts a wait.
+        if [ "$clocks_status" -le 128 ] || ! kill -0 "$clocks_pid" 2>/dev/null; then break; fi
+    done
+    return "$clocks_status"
+}
+
+clocks_restore() {                                   # all at once, for who has nothing else to do meanwhile
+    clocks_put_back
+    if clocks_wait; then clocks_keeper_goes; fi
 }
 
 # Of a run that died without a word. Nothing is asked of sysfs when nothing is saved, which is nearly always.

@@ -296,11 +296,13 @@ record_end() {                                       # [PROGRAM ARG...]
     rm -f -- "$dir/.reserve"
     clocks_read_back
     facts_into "$dir/facts.after.json" "$@" || say "can not write facts.after.json: $put_error"
-    clocks_restore
-    clocks_record
+    clocks_wait || :
+    clocks_put_back
     [ -s "$dir/wrapper.log" ] || rm -f -- "$dir/wrapper.log"
     # Whoever finds end.json after a power cut relies on the logs being on the disk too.
     sync -- "$dir/stdout.log" "$dir/stderr.log" "$dir/dmesg.log" "$dir/telemetry.csv" 2>/dev/null || sync
+    if clocks_wait; then clocks_keeper_goes; fi
+    clocks_record
     # Without this record a run counts as lost: a disk that somebody else fills may have room again in a moment.
     end_tries=0
     until put_end; do
