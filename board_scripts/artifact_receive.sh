@@ -3,17 +3,19 @@
 #   receive STORE NAME SHA256 BYTES CHUNK_BYTES LIST_SHA256 SPARE_BYTES [TOKEN]
 # A conversation over one connection. stdin begins with the list: the sha256 of each chunk, a line each, all of them
 # together with LIST_SHA256. Then this side says what it lacks, and the other one sends just that, in this order:
-#   {"verified": K}                     chunk K is here, on the disk, and is what the list says
+#   {"verified": K}                     chunk K is here, and is what the list says
 #   {"bad": K}                          what arrived as chunk K is not; it is asked for again
 #   {"need": [K, ...], "bytes": N}      send these chunks now
 #   {"path", "size_bytes", "sha256"}    done: the last line
 # Whoever listens decides how often a chunk is sent again, and hangs up.
 #
-# The bytes go into SHA256.part, each chunk to its place. What counts as verified was read back from that place, and is
-# on the disk. So the file is whole when each chunk is verified: the list and SHA256 were made of one reading of the
-# file, and nothing but the right bytes at the right place passes. A part that was left behind is judged in the same
-# way, by its bytes and by nothing that somebody wrote down: a power cut, a swap or a bit that turned over is found.
-# While one chunk is on its way the one before it is read back, so that the connection does not wait for that.
+# The bytes go into SHA256.part, each chunk to its place. What counts as verified was read back from that place. So the
+# file is whole when each chunk is verified: the list and SHA256 were made of one reading of the file, and nothing but
+# the right bytes at the right place passes. It gets its name when all of it is on the disk. A part that was left behind
+# is judged in the same way, by its bytes and by nothing that somebody wrote down: what a power cut took is asked for
+# again, and a swap or a bit that turned over is found.
+# While one chunk is on its way the one before it is read back, and what came before is written to the disk, so that the
+# connection waits for neither.
 # shellcheck disable=SC2310
 
 BLOCK_BYTES=1048576
@@ -95,7 +97,7 @@ need_bytes() {                                       # sets need_sum
 }
 
 receive_round() {
-    round_missing="$chunk_missing " round_k=0
+    round_missing="$chunk_missing " round_k=0 write_pid=
     chunk_missing='' chunk_checks=''
     for round_want in $chunk_list; do
         case $round_missing in
@@ -103,6 +105,7 @@ receive_round() {
                 chunk_at "$round_k"
                 take_chunk
                 check_chunk "$round_k" "$round_want" aloud
+                write_out
                 ;;
             *) ;;
         esac
@@ -150,12 +153,19 @@ read_back() {                                        # K SHA256 OFFSET BYTES alo
     read_sha256=$(dd if="$receive_part" bs=$BLOCK_BYTES skip="$3" count="$4" iflag=fullblock,skip_bytes,count_bytes \
         status=none | digest)
     if [ "${read_sha256%% *}" = "$2" ]; then
-        sync -d -- "$receive_part" 2>/dev/null || :
         printf '{"verified": %s}\n' "$1"
         return 0
     fi
     [ "$5" = quiet ] || printf '{"bad": %s}\n' "$1"
     return 1
+}
+
+# Begin to write what came so far, so that the last sync has little left to do. Without the lock of the part, fd 6: a
+# slow disk must not keep it from whoever comes next.
+write_out() {
+    if [ -n "$write_pid" ] && kill -0 "$write_pid" 2>/dev/null; then return 0; fi
+    { exec 6>&-; sync -d -- "$receive_part" 2>/dev/null || :; } &
+    write_pid=$!
 }
 
 receive_room() {                                     # SPARE_BYTES

@@ -118,11 +118,12 @@ ask_for_service() {                                  # RUN_DIR LIMIT_S
     privileged systemd-run "$@" </dev/null
 }
 
-memory_to_spare() {                                  # sets `memory`, bytes; empty when the kernel does not say
+memory_to_spare() {                                  # sets `memory`, bytes: what is free, or less if less was asked for
     memory=
     while read -r name number _; do
         [ "$name" != MemAvailable: ] || memory=$((number * 1024 - MEMORY_RESERVE_BYTES))
     done 2>/dev/null <"$rk_root/proc/meminfo" || :
+    if [ -n "$memory_asked" ] && { [ -z "$memory" ] || [ "$memory_asked" -lt "$memory" ]; }; then memory=$memory_asked; fi
     if [ -n "$memory" ] && [ "$memory" -lt "$MEMORY_LEAST_BYTES" ]; then memory=$MEMORY_LEAST_BYTES; fi
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -19,6 +19,7 @@ from fleet import evidence, lease, plan, reservations, virtual_boards
 from fleet.campaign import Record
 from fleet.errors import ConfigError, ExitCode, FleetError, worst
 from fleet.listener import Listener
+from fleet.need import Again, NeedOf
 from fleet.one_board import BoardList, Setting
 from fleet.plan import Request
 from fleet.pool import on_each
@@ -60,16 +61,28 @@ def new_name() -> str:
     return new_campaign_id(datetime.now(UTC), secrets.token_hex(2))
 
 
-def start(session: Session, order: Order, listener: Listener, *, recover: bool = False) -> CampaignResult:
+def start(
+    session: Session,
+    order: Order,
+    listener: Listener,
+    *,
+    need: NeedOf,
+    again: Callable[[str], Again],
+    recover: bool = False,
+) -> CampaignResult:
     """Drive a campaign to its end, alone on this workstation.
 
+    ``need`` says what a run needs on a board with these facts, or why it can not be; ``again`` which cells of a board
+    call for another repeat, after what is collected so far.
     Raises ConfigError, NoSpace and BeingDriven before anything was touched; later trouble is in the result.
     """
     request = order.request
     plans = plan.check(request)
     for entry in request.boards:
-        if entry.virtual and not all((session.models / one.artifact.file).exists() for one in plans[entry.name]):
-            virtual_boards.make_artifacts(session.models, request.model.name)
+        if entry.virtual:
+            files = {one.artifact.file: one.cell.model.name for one in plans[entry.name] if one.artifact}
+            for model in sorted({name for file, name in files.items() if not (session.models / file).exists()}):
+                virtual_boards.make_artifacts(session.models, model)
     evidence.check_space(session.collected)
     with campaigns.driving(session.collected, order.campaign):
         record = order.record or campaigns.write(
@@ -87,6 +100,8 @@ def start(session: Session, order: Order, listener: Listener, *, recover: bool =
             tool=session.version,
             reserved=reservations.tokens(session.home),
             recover=recover,
+            need=need,
+            again=again,
         )
         lists = [BoardList(setting, entry, plans[entry.name], stop) for entry in request.boards]
         return _drive(setting, lists, stop, record)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleet import evidence
+from fleet.cell import Ordering, Workload
 from fleet.config.inventory import BoardEntry
 from fleet.config.prompts import Prompt, PromptSet
 from fleet.errors import ConfigError, FleetError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fleet.lease import Lease
 
 FILE = "campaign.json"
+SCHEMA = 3
 _LOCK = ".lock"
 _TRIES, _PAUSE_S = 10, 0.02
 _OLD_CLOCKS = "as_is"  # before profiles there were, nothing was pinned
@@ -64,16 +66,22 @@ def asked(request: Request) -> dict[str, Any]:
     """A request as plain data, complete: the prompts themselves are in it, not the path of a file that may change."""
     return {
         "boards": [entry.name for entry in request.boards],
-        "model": request.model.name,
+        "models": [model.name for model in request.models],
         "cores": list(request.cores),
+        "contexts": list(request.contexts),
+        "workloads": [
+            {
+                "prompts": one.prompts.name,
+                "sha256": one.prompts.sha256,
+                "texts": {prompt.id: prompt.text for prompt in one.prompts.prompts},
+                "new_tokens": one.max_new_tokens,
+            }
+            for one in request.workloads
+        ],
         "repeats": request.repeats,
-        "prompts": {
-            "name": request.prompts.name,
-            "sha256": request.prompts.sha256,
-            "texts": {prompt.id: prompt.text for prompt in request.prompts.prompts},
-        },
-        "new_tokens": request.max_new_tokens,
-        "context": request.max_context_len,
+        "most_repeats": request.most_repeats,
+        "order": str(request.ordering),
+        "seed": request.seed,
         "limit": request.limit_s,
         "clocks": request.clocks,
         "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
@@ -91,18 +99,23 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
             file="inventory.yaml",
             key="boards",
         )
-    prompts = data["prompts"]
     only = data["only"]
     return Request(
         boards=tuple(by_name[name] for name in data["boards"]),
-        model=catalogue.model(data["model"]),
+        models=tuple(catalogue.model(name) for name in data["models"]),
         cores=tuple(data["cores"]),
-        repeats=data["repeats"],
-        prompts=PromptSet(
-            prompts["name"], prompts["sha256"], tuple(Prompt(id, text) for id, text in prompts["texts"].items())
+        contexts=tuple(data["contexts"]),
+        workloads=tuple(
+            Workload(
+                PromptSet(one["prompts"], one["sha256"], tuple(Prompt(*prompt) for prompt in one["texts"].items())),
+                one["new_tokens"],
+            )
+            for one in data["workloads"]
         ),
-        max_new_tokens=data["new_tokens"],
-        max_context_len=data["context"],
+        repeats=data["repeats"],
+        most_repeats=data["most_repeats"],
+        ordering=Ordering(data["order"]),
+        seed=data["seed"],
         limit_s=data["limit"],
         clocks=data.get("clocks", _OLD_CLOCKS),
         only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
@@ -116,7 +129,10 @@ def same(record: Record, request: Request) -> None:
     if other:
         key = other[0]
         was, is_now = (
-            (data[key]["name"], data[key]["sha256"][:12]) if key == "prompts" else data[key] for data in (then, now)
+            [(one["prompts"], one["sha256"][:12], one["new_tokens"]) for one in data[key]]
+            if key == "workloads"
+            else data[key]
+            for data in (then, now)
         )
         raise ConfigError(
             f"campaign {record.campaign} was begun with {key} {was}, and is now asked for {is_now}",
@@ -152,7 +168,7 @@ def write(
         asked=asked(request),
         runs={name: tuple(planned.run for planned in runs) for name, runs in plans.items()},
     )
-    data = json.dumps({"schema": 2, **vars(record)}, ensure_ascii=False, indent=1) + "\n"
+    data = json.dumps({"schema": SCHEMA, **vars(record)}, ensure_ascii=False, indent=1) + "\n"
     with evidence.disk_errors(collected, "", "record the plan"):
         evidence.write_file(collected / campaign / FILE, data.encode())
     return record
@@ -165,6 +181,8 @@ def load(collected: Path, campaign: str) -> Record | None:
     path = collected / campaign / FILE
     try:
         data = json.loads(path.read_bytes())
+        if data["schema"] != SCHEMA:
+            raise ValueError(f"it is of version {data['schema']}, and this program writes {SCHEMA}")
         return Record(
             campaign=campaign,
             created_utc=str(data["created_utc"]),

@@ -2,6 +2,7 @@
 
 FleetError                      board, doing, what, hint; the class carries the exit code
 ├─ ConfigError             2    a file or an option a person wrote can not be used as it stands
+│  └─ NoFile                    a model file is neither here nor on the board
 ├─ Unreachable             4    the board does not answer, or not in time, before anything ran on it
 │  ├─ AuthenticationFailed      it answers and refuses every key we have
 │  └─ HostKeyProblem            it answers with a host key that nobody vouched for
@@ -67,6 +68,10 @@ class ConfigError(FleetError):
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.file, self.key, super().__str__()) if part)
+
+
+class NoFile(ConfigError):
+    """A model file is neither here nor on the board."""
 
 
 class Unreachable(FleetError):

@@ -68,6 +68,7 @@ def submit(
         str(spec.limit_s),
         *(["--lease", lease] if lease is not None else []),
         *("--clocks", spec.clocks),
+        *(["--memory", str(spec.memory_limit_bytes)] if spec.memory_limit_bytes is not None else []),
         "--",
     ]
 

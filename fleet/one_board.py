@@ -8,13 +8,14 @@ not been started keeps a row with the reason, and what may still be going is lef
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet import campaign as campaigns
 from fleet import defaults, evidence, job, plan, recovery
 from fleet.boards import libraries_of
+from fleet.config.catalogue import Artifact
 from fleet.config.inventory import BoardEntry
 from fleet.deadline import Deadline
 from fleet.errors import (
@@ -27,11 +28,13 @@ from fleet.errors import (
     FleetError,
     HostKeyProblem,
     LeaseHeld,
+    NoFile,
     Unreachable,
 )
-from fleet.facts import read_facts
+from fleet.facts import Facts, read_facts
 from fleet.held_lease import HeldLease
 from fleet.listener import Listener, Position
+from fleet.need import Again, Need, NeedOf
 from fleet.plan import PlannedRun, Request
 from fleet.push import Placed, place
 from fleet.run import RunSpec, utc_now
@@ -61,6 +64,8 @@ class Setting:
     tool: str
     reserved: Mapping[str, str]
     recover: bool
+    need: NeedOf
+    again: Callable[[str], Again]
 
 
 @dataclass
@@ -92,6 +97,20 @@ class Patience:
             return None
         self.drops += 1
         return None if self.drops > defaults.DROPS else min(defaults.DROP_PAUSE_S * 2 ** (self.drops - 1), 60.0)
+
+
+@dataclass
+class _There:
+    """One board while it is connected. ``ran``: it had the file of one run at least."""
+
+    board: Board
+    store: Store
+    facts: Facts
+    simulated: bool
+    places: dict[str, Placed | FleetError] = field(default_factory=dict)
+    first_error: FleetError | None = None
+    no_file: FleetError | None = None
+    ran: bool = False
 
 
 @dataclass
@@ -181,8 +200,9 @@ class BoardList:
         )
 
     def _list(self, board: Board, patience: Patience) -> FleetError | None:
-        todo = [planned for planned in self.runs if not self._folder(planned).is_dir()]
-        if not todo:
+        todo = self._undone(self.runs)
+        more = plan.plan_more(self.setting.request, self.entry)
+        if not todo and not self._round(more):
             return None
         self.setting.listener.board_moved(self.entry.name, "prepare")
         store = prepare(board, self.entry.paths.store, Deadline.after(defaults.PREPARE_S))
@@ -191,28 +211,60 @@ class BoardList:
         facts = read_facts(board, Deadline.after(defaults.FACTS_S), disks=[store.path], libraries=libraries)
         patience.met()
         self._boot_id = str(facts.get("boot_id") or "") or None
-        simulated = self.entry.virtual is not None or facts.get("simulated") is not None
-        places: dict[str, Placed | FleetError] = {}
-        first_error: FleetError | None = None
-        for planned in todo:
-            if self.stop.is_set():
-                raise Interrupted
-            placed = places.get(planned.artifact.file)
-            if placed is None:
-                placed = places[planned.artifact.file] = self._place(board, store, planned)
-            if isinstance(placed, FleetError):
-                first_error = first_error or placed
-                folder = self._unstarted(planned, simulated, Outcome.FAILED, placed)
-            else:
-                folder = self._one(board, store, planned, self._spec(planned, simulated, placed), placed, patience)
-            patience.moved()
-            self.setting.listener.run_ended(self.entry.name, self._position(planned), folder)
-        return first_error
+        there = _There(board, store, facts, self.entry.virtual is not None or facts.get("simulated") is not None)
+        more = plan.plan_more(self.setting.request, self.entry)
+        todo = todo or self._round(more)
+        while todo:
+            for planned in todo:
+                if self.stop.is_set():
+                    raise Interrupted
+                folder = self._run(there, planned, patience)
+                patience.moved()
+                self.setting.listener.run_ended(self.entry.name, self._position(planned), folder)
+            todo = self._round(more)
+        # One file less than was planned is a row; a board on which nothing could be run for want of files is an error.
+        return there.first_error or (None if there.ran else there.no_file)
+
+    def _undone(self, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+        return [planned for planned in runs if not self._folder(planned).is_dir()]
+
+    def _round(self, more: Iterator[tuple[PlannedRun, ...]]) -> list[PlannedRun]:
+        """The next repeats of the cells whose repeats differ too much; empty when there are none."""
+        for further in more:
+            again = self.setting.again(self.entry.name)
+            if todo := [planned for planned in self._undone(further) if again(planned)]:
+                return todo
+        return []
+
+    def _run(self, there: _There, planned: PlannedRun, patience: Patience) -> Path:
+        """One run, or the reason why not."""
+        need = self.setting.need(self.entry, there.facts, planned)
+        if need.skip is not None or planned.artifact is None:
+            lacking = planned.lacking.what if planned.lacking else ""
+            return self._unstarted(
+                planned,
+                there.simulated,
+                Outcome.SKIPPED,
+                need.skip or lacking,
+            )
+        file = planned.artifact.file
+        if file not in there.places:
+            there.places[file] = self._place(there.board, there.store, planned.artifact)
+        placed = there.places[file]
+        if isinstance(placed, NoFile):
+            there.no_file = there.no_file or placed
+            return self._unstarted(planned, there.simulated, Outcome.SKIPPED, str(placed))
+        if isinstance(placed, FleetError):
+            there.first_error = there.first_error or placed
+            return self._unstarted(planned, there.simulated, Outcome.FAILED, str(placed))
+        there.ran = True
+        spec = self._spec(planned, there.simulated, need, placed)
+        return self._one(there.board, there.store, planned, spec, placed, patience)
 
     def _one(
         self, board: Board, store: Store, planned: PlannedRun, spec: RunSpec, placed: Placed, patience: Patience
     ) -> Path:
-        words = plan.program(self.setting.request, planned, store=store, entry=self.entry, model=placed.path)
+        words = plan.program(planned.cell, store=store, entry=self.entry, model=placed.path, limit_s=spec.limit_s)
         self.left = spec.run
         try:
             self._held.under(
@@ -251,9 +303,8 @@ class BoardList:
         self.left = None
         return folder
 
-    def _place(self, board: Board, store: Store, planned: PlannedRun) -> Placed | FleetError:
+    def _place(self, board: Board, store: Store, artifact: Artifact) -> Placed | FleetError:
         """Bring the artifact; what is wrong with one artifact does not end the board, a dropped connection does."""
-        artifact = planned.artifact
         self.setting.listener.board_moved(self.entry.name, "push", artifact.file)
 
         def moved(there: int, total: int, resumed: int) -> None:
@@ -287,11 +338,11 @@ class BoardList:
         for planned in self.runs:
             if planned.run != self.left and not self._folder(planned).is_dir():
                 outcome = Outcome.UNREACHABLE if never_had else Outcome.FAILED
-                self._unstarted(planned, self.entry.virtual is not None, outcome, error)
+                self._unstarted(planned, self.entry.virtual is not None, outcome, str(error))
 
-    def _unstarted(self, planned: PlannedRun, simulated: bool, outcome: Outcome, error: FleetError) -> Path:
-        spec = self._spec(planned, simulated)
-        return evidence.write_unstarted(self.setting.collected, spec, outcome, str(error), self._add)
+    def _unstarted(self, planned: PlannedRun, simulated: bool, outcome: Outcome, reason: str) -> Path:
+        spec = self._spec(planned, simulated, Need())
+        return evidence.write_unstarted(self.setting.collected, spec, outcome, reason, self._add)
 
     def _add(self, folder: evidence.RunFolder) -> None:
         """What was done to bring the board back belongs to the first evidence that comes after it."""
@@ -303,16 +354,15 @@ class BoardList:
         return evidence.final_folder(self.setting.collected, self.setting.campaign, self.entry.name, planned.run)
 
     def _position(self, planned: PlannedRun) -> Position:
-        return Position(
-            self.runs.index(planned) + 1,
-            len(self.runs),
-            f"{self.setting.request.model.name} {planned.npu_cores}c",
-            self.setting.campaign,
-            planned.run,
-            planned.warmup,
-        )
+        k = self.runs.index(planned) + 1 if planned in self.runs else planned.repeat
+        n = len(self.runs) if planned in self.runs else self.setting.request.most_repeats
+        label = self.setting.request.labels[planned.number]
+        cell = f"{planned.cell.model.name} {planned.cell.npu_cores}c" + label.removeprefix(
+            f"{planned.cell.model.name}-{planned.cell.npu_cores}core"
+        ).replace("-", " ", 1)
+        return Position(k, n, cell, self.setting.campaign, planned.run, planned.warmup)
 
-    def _spec(self, planned: PlannedRun, simulated: bool, placed: Placed | None = None) -> RunSpec:
+    def _spec(self, planned: PlannedRun, simulated: bool, need: Need, placed: Placed | None = None) -> RunSpec:
         return plan.spec_of(
             self.setting.request,
             planned,
@@ -321,5 +371,6 @@ class BoardList:
             simulated=simulated,
             created_utc=utc_now(),
             tool=self.setting.tool,
+            need=need,
             placed=(placed.sha256, placed.size_bytes) if placed else None,
         )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from fleet import campaign as campaigns
 from fleet import defaults
 from fleet.bench import Order, new_name, order_again
-from fleet.config.catalogue import Catalogue, Kind, Model
+from fleet.cell import Workload
+from fleet.config.catalogue import Catalogue, Model
 from fleet.config.inventory import BoardEntry
 from fleet.config.prompts import load_prompts
 from fleet.config.yaml_file import name_of
@@ -19,10 +20,9 @@ from fleet.plan import Request
 from fleet.run import CLOCK_PROFILES, SAFE_NAME
 
 if TYPE_CHECKING:
-    from fleet.config.suite import Suite
+    from fleet.config.suite import Suite, SuiteWorkload
     from fleet.session import Session
 
-CORES = "1,2,3"
 SUITES = "suites"
 PROMPTS = "suites/prompts/default.txt"
 
@@ -40,33 +40,34 @@ class Bench:
     limit: str = ""
     clocks: str = ""
 
-    def over(self, suite: Suite) -> Bench:
-        """These options, and where one is empty, what the suite says."""
-        cores = ",".join(map(str, suite.cores))
-        said = replace(
-            Bench(),
-            cores=cores,
-            **{
-                name: str(value)
-                for name in ("model", "repeats", "new_tokens", "context", "limit", "clocks")
-                if (value := getattr(suite, name)) is not None
-            },
-        )
-        typed = {name: text for name, text in vars(self).items() if text}
-        return replace(said, prompts=f"{SUITES}/{suite.prompts}" if suite.prompts else "", **typed)
+    def request(self, session: Session, boards: tuple[BoardEntry, ...], suite: Suite | None = None) -> Request:
+        """What they ask for, and where they say nothing, what the suite does. Raises ConfigError; nothing has been
+        touched then."""
+        if suite is None:
+            from fleet.config.suite import Suite
 
-    def request(self, session: Session, boards: tuple[BoardEntry, ...]) -> Request:
-        """What they ask for. Raises ConfigError; nothing has been touched then."""
+            suite = Suite()
+        repeats = whole_number(self.repeats, "--repeats", 1, 1000, suite.repeats or defaults.REPEATS)
         return Request(
             boards=boards,
-            model=_text_model(session.catalogue(), self.model),
-            cores=core_counts(self.cores or CORES),
-            repeats=whole_number(self.repeats, "--repeats", 1, 1000, defaults.REPEATS),
-            prompts=load_prompts(_prompt_file(session, self.prompts)),
-            max_new_tokens=whole_number(self.new_tokens, "--new-tokens", 2, 2**17, defaults.MAX_NEW_TOKENS),
-            max_context_len=whole_number(self.context, "--context", 32, 2**17, defaults.MAX_CONTEXT_LEN),
-            limit_s=whole_number(self.limit, "--limit", 1, 7 * 86400, defaults.RUN_LIMIT_S),
-            clocks=clock_profile(self.clocks or defaults.CLOCKS),
+            models=_models(session.catalogue(), self.model, suite.models),
+            cores=core_counts(self.cores) if self.cores else suite.cores,
+            contexts=(whole_number(self.context, "--context", 32, 2**17, 0),) if self.context else suite.contexts,
+            workloads=tuple(dict.fromkeys(self._workload(session, one) for one in suite.workloads)),
+            repeats=repeats,
+            most_repeats=repeats if self.repeats else suite.most_repeats or repeats,
+            ordering=suite.order,
+            seed=suite.seed,
+            limit_s=whole_number(self.limit, "--limit", 1, 7 * 86400, 0) if self.limit else suite.limit,
+            clocks=clock_profile(self.clocks or suite.clocks or defaults.CLOCKS),
+        )
+
+    def _workload(self, session: Session, said: SuiteWorkload) -> Workload:
+        prompts = f"{SUITES}/{said.prompts}" if said.prompts and not self.prompts else self.prompts
+        default = said.new_tokens or defaults.MAX_NEW_TOKENS
+        return Workload(
+            load_prompts(_prompt_file(session, prompts)),
+            whole_number(self.new_tokens, "--new-tokens", 2, 2**17, default),
         )
 
 
@@ -86,16 +87,11 @@ def named_model(catalogue: Catalogue, name: str) -> Model:
     return catalogue.model(name) if name else catalogue.models[0]
 
 
-def _text_model(catalogue: Catalogue, name: str) -> Model:
-    """The model that was named, else the first of the file. Raises ConfigError for one that can not be measured."""
-    model = named_model(catalogue, name)
-    if model.kind != Kind.LLM:
-        raise ConfigError(
-            f"{model.title} takes an image, and bench measures text models only so far",
-            key="--model",
-            hint=f"run the vendor's demo by hand, then invoke import LOG --model {model.name} --kind {model.kind}",
-        )
-    return model
+def _models(catalogue: Catalogue, typed: str, suite: Sequence[str]) -> tuple[Model, ...]:
+    """Those that were named, with commas between them, else the suite's, else the first of the file."""
+    names = [word.strip() for word in typed.split(",")] if typed else [*suite] or [""]
+    found = [named_model(catalogue, name) for name in names]
+    return tuple(model for place, model in enumerate(found) if model not in found[:place])
 
 
 def _prompt_file(session: Session, typed: str) -> Path:
@@ -109,6 +105,7 @@ def order(
     wanted: Bench,
     boards: Sequence[str] | None,
     *,
+    suite: Suite | None = None,
     campaign: str = "",
     failed_from: str = "",
     outcomes: Callable[[str], Mapping[tuple[str, str], str]] = lambda _campaign: {},
@@ -118,7 +115,7 @@ def order(
     ``outcomes`` tells how the runs of a campaign ended, by (board, run): that is in their logs. Raises ConfigError.
     """
     if failed_from:
-        if wanted != Bench():
+        if wanted != Bench() or suite is not None:
             raise ConfigError(
                 "it repeats with the options of that campaign", key="--failed-from", hint="leave the other options out"
             )
@@ -133,9 +130,9 @@ def order(
             raise ConfigError(f"campaign {campaign} was begun before", key="--campaign", hint="give it another name")
         return Order(request, name)
     begun = campaigns.load(session.collected, campaign) if campaign else None
-    if begun is not None and wanted == Bench() and not boards:
+    if begun is not None and wanted == Bench() and suite is None and not boards:
         return order_again(session, begun)
-    request = wanted.request(session, session.select(boards))
+    request = wanted.request(session, session.select(boards), suite)
     if begun is None:
         return Order(request, campaign or new_name())
     campaigns.same(begun, request)

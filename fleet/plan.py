@@ -1,21 +1,23 @@
 """What a campaign will do, decided before the first connection: a pure function of what was asked.
 
 One process a repeat; the first of each cell is a warm-up, marked as such and in no statistic (it pays for the cold
-file cache). A core count without an artifact is refused here, for every board at once.
+file cache). A cell that the catalogue has no artifact for keeps its place, with the reason.
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from fleet import defaults
-from fleet.config.catalogue import Artifact, Model
+from fleet.cell import Cell, Ordering, Workload, in_order, labels, matrix
+from fleet.config.catalogue import Artifact, Kind, Model
 from fleet.config.inventory import BoardEntry
-from fleet.config.prompts import Prompt, PromptSet
 from fleet.errors import ConfigError
-from fleet.run import ArtifactSpec, RunSpec, Workload, run_id
+from fleet.need import Need
+from fleet.run import ArtifactSpec, RunSpec, WorkloadSpec, run_id
 from fleet.scripts import Store
 
 
@@ -23,31 +25,44 @@ from fleet.scripts import Store
 class Request:
     """What a person asked ``bench`` for. ``repeats`` counts measured runs; the warm-up comes on top.
 
-    ``clocks``: the profile that a board's clocks are pinned to while it runs.
-
-    ``only``: by board, the run ids to take from the whole list, each with the warm-up of its cell; None takes all.
+    ``most_repeats``: up to so many, while the repeats of a cell differ too much. ``limit_s`` is None where nobody said
+    it: each run then has what it needs. ``only``: by board, the run ids to take from the whole list, each with the
+    warm-up of its cell; None takes all. ``clocks``: the profile that a board's clocks are pinned to while it runs.
     """
 
     boards: tuple[BoardEntry, ...]
-    model: Model
+    models: tuple[Model, ...]
     cores: tuple[int, ...]
+    contexts: tuple[int, ...]
+    workloads: tuple[Workload, ...]
     repeats: int
-    prompts: PromptSet
-    max_new_tokens: int
-    max_context_len: int
-    limit_s: int
+    most_repeats: int
+    ordering: Ordering
+    seed: int
+    limit_s: int | None
     clocks: str = defaults.CLOCKS
     only: Mapping[str, frozenset[str]] | None = None
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """What is measured on every board."""
+        return matrix(self.models, self.cores, self.contexts, self.workloads)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Of the cells, by their number."""
+        return labels(self.cells)
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of one board's list, in the order of execution."""
+    """One run of one board's list. ``number`` is the cell's; without an artifact, ``lacking`` says why."""
 
     run: str
-    npu_cores: int
-    artifact: Artifact
-    prompt: Prompt
+    number: int
+    cell: Cell
+    artifact: Artifact | None
+    lacking: ConfigError | None
     repeat: int
 
     @property
@@ -57,33 +72,26 @@ class PlannedRun:
 
 
 def plan_board(request: Request, entry: BoardEntry) -> tuple[PlannedRun, ...]:
-    """The list of one board. Raises ConfigError for a core count that the model has no artifact for."""
-    several = len(request.prompts.prompts) > 1
-    wanted = [
-        (cores, request.model.artifact(cores, standin=entry.virtual is not None), prompt, repeat)
-        for cores in request.cores
-        for prompt in request.prompts.prompts
-        for repeat in range(request.repeats + 1)
-    ]
-    planned = tuple(
-        PlannedRun(
-            run_id(index, request.model.name, cores, repeat, prompt.id if several else None),
-            cores,
-            artifact,
-            prompt,
-            repeat,
-        )
-        for index, (cores, artifact, prompt, repeat) in enumerate(wanted, start=1)
-    )
+    """The list of one board, in the order of execution."""
+    planned = tuple(_planned(request, entry, range(request.repeats + 1), first=1))
     if request.only is None:
         return planned
     chosen = request.only[entry.name]
-    cells = {(one.npu_cores, one.prompt) for one in planned if one.run in chosen}
-    return tuple(one for one in planned if one.run in chosen or (one.warmup and (one.npu_cores, one.prompt) in cells))
+    cells = {one.number for one in planned if one.run in chosen}
+    return tuple(one for one in planned if one.run in chosen or (one.warmup and one.number in cells))
+
+
+def plan_more(request: Request, entry: BoardEntry) -> Iterator[tuple[PlannedRun, ...]]:
+    """Round by round, what may come after the list while repeats differ too much; each run has its id for good."""
+    if request.only is not None:
+        return
+    for repeat in range(request.repeats + 1, request.most_repeats + 1):
+        yield tuple(_planned(request, entry, range(repeat, repeat + 1), first=1 + repeat * len(request.cells)))
 
 
 def check(request: Request) -> dict[str, tuple[PlannedRun, ...]]:
-    """The plan of every board by name. Raises ConfigError, so that nothing has been touched when something is wrong."""
+    """The plan of every board by name. Raises ConfigError, so that nothing has been touched when something is wrong:
+    a board that is not described, or not a single cell that could be run."""
     for entry in request.boards:
         if entry.virtual is None and entry.paths.llm_demo is None:
             raise ConfigError(
@@ -92,7 +100,35 @@ def check(request: Request) -> dict[str, tuple[PlannedRun, ...]]:
                 key=f"boards.{entry.name}.paths.llm_demo",
                 hint=f"add  paths: {{llm_demo: /path/on/the/board/llm_demo}}  to boards.{entry.name}",
             )
-    return {entry.name: plan_board(request, entry) for entry in request.boards}
+    plans = {entry.name: plan_board(request, entry) for entry in request.boards}
+    every = [one for planned in plans.values() for one in planned]
+    lacking = [one.lacking for one in every if one.lacking is not None]
+    if lacking and len(lacking) == len(every):
+        raise lacking[0]
+    return plans
+
+
+def _planned(request: Request, entry: BoardEntry, repeats: range, *, first: int) -> Iterator[PlannedRun]:
+    order = in_order(len(request.cells), repeats, request.ordering, request.seed, entry.name)
+    for index, (number, repeat) in enumerate(order, start=first):
+        cell = request.cells[number]
+        artifact, lacking = None, None
+        try:
+            artifact = _artifact(cell, entry)
+        except ConfigError as error:
+            lacking = error
+        yield PlannedRun(run_id(index, request.labels[number], repeat), number, cell, artifact, lacking, repeat)
+
+
+def _artifact(cell: Cell, entry: BoardEntry) -> Artifact:
+    model = cell.model
+    if model.kind != Kind.LLM:
+        raise ConfigError(
+            f"{model.title} takes an image, and bench measures text models only so far",
+            key="--model",
+            hint=f"run the vendor's demo by hand, then invoke import LOG --model {model.name} --kind {model.kind}",
+        )
+    return model.artifact(cell.npu_cores, standin=entry.virtual is not None)
 
 
 def spec_of(
@@ -104,52 +140,58 @@ def spec_of(
     simulated: bool,
     created_utc: str,
     tool: str,
+    need: Need,
     placed: tuple[str, int] | None = None,
 ) -> RunSpec:
     """The spec of one run; ``placed`` is (sha256, size in bytes) of the artifact as it lies on the board."""
-    artifact = planned.artifact
-    sha256, size_bytes = placed if placed else (artifact.sha256, artifact.size_bytes)
+    cell = planned.cell
     return RunSpec(
         campaign=campaign,
         run=planned.run,
         board=board,
         simulated=simulated,
-        model=request.model.name,
-        model_title=request.model.title,
-        kind=request.model.kind,
-        npu_cores=planned.npu_cores,
-        artifact=ArtifactSpec(
-            artifact.file,
-            sha256,
-            size_bytes,
-            artifact.npu_core_num,
-            artifact.dtype,
-            artifact.toolkit,
-            artifact.max_context,
+        model=cell.model.name,
+        model_title=cell.model.title,
+        kind=cell.model.kind,
+        npu_cores=cell.npu_cores,
+        artifact=_artifact_spec(planned.artifact, placed) if planned.artifact else None,
+        workload=WorkloadSpec(
+            cell.prompts.name,
+            cell.prompts.sha256,
+            cell.prompt.id,
+            len(cell.prompt.text),
+            cell.max_new_tokens,
+            cell.max_context_len,
         ),
-        workload=Workload(
-            request.prompts.name,
-            request.prompts.sha256,
-            planned.prompt.id,
-            len(planned.prompt.text),
-            request.max_new_tokens,
-            request.max_context_len,
-        ),
-        prompt=planned.prompt.text,
+        prompt=cell.prompt.text,
         repeat=planned.repeat,
         warmup=planned.warmup,
-        limit_s=request.limit_s,
+        limit_s=need.limit_s if request.limit_s is None else request.limit_s,
+        memory_limit_bytes=need.memory_bytes,
         clocks=request.clocks,
         created_utc=created_utc,
         tool=tool,
     )
 
 
-def program(request: Request, planned: PlannedRun, *, store: Store, entry: BoardEntry, model: str) -> list[str]:
+def _artifact_spec(artifact: Artifact, placed: tuple[str, int] | None) -> ArtifactSpec:
+    sha256, size_bytes = placed if placed else (artifact.sha256, artifact.size_bytes)
+    return ArtifactSpec(
+        artifact.file,
+        sha256,
+        size_bytes,
+        artifact.npu_core_num,
+        artifact.dtype,
+        artifact.toolkit,
+        artifact.max_context,
+    )
+
+
+def program(cell: Cell, *, store: Store, entry: BoardEntry, model: str, limit_s: int) -> list[str]:
     """The words that the run executes on the board; ``model`` is the artifact's path there."""
     argv = ["sh", store.script("run_text_benchmark.sh"), "--demo", demo_path(entry, store), "--model", model]
-    argv += ["--max-new-tokens", str(request.max_new_tokens), "--max-context", str(request.max_context_len)]
-    argv += ["--prompt", planned.prompt.text, "--limit", str(request.limit_s)]
+    argv += ["--max-new-tokens", str(cell.max_new_tokens), "--max-context", str(cell.max_context_len)]
+    argv += ["--prompt", cell.prompt.text, "--limit", str(limit_s)]
     for folder in entry.paths.libraries:
         argv += ["--lib", store.absolute(folder)]
     return argv

@@ -16,7 +16,7 @@ from pathlib import Path
 from fleet import defaults
 from fleet.config.model import ModelFile
 from fleet.deadline import Deadline
-from fleet.errors import ConfigError, FleetError
+from fleet.errors import ConfigError, FleetError, NoFile
 from fleet.push_manifest import Manifest, manifest_of
 from fleet.push_session import Conversation, Damaged, Moved, send
 from fleet.scripts import Store
@@ -57,7 +57,7 @@ def place(
         return there
     if not local.is_file():
         lies = f"{there.path} there has another sha256 than models.yaml says, and " if there else ""
-        raise ConfigError(
+        raise NoFile(
             f"{lies}{artifact.file} is neither on the board nor in {local.parent.name}/ here",
             board=board.name,
             doing=doing,

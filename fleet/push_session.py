@@ -2,18 +2,20 @@
 
 An OpenSSH subprocess carries it, one for each push and the only way of gigabytes to a board. The board names the chunks
 (``need``), takes them in that order, reads each back and says which are good (``verified``) or not (``bad``); see
-``board_scripts/artifact_receive.sh``. Nothing of the file is kept here but the block that is on its way. What the board
+``board_scripts/artifact_receive.sh``. Nothing of the file is kept here. What the board
 says is checked as what anybody says: it can make us stop, and not send anything but chunks of this file.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import select
 import subprocess
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -165,6 +167,19 @@ def send(
     return talk
 
 
+def _through_memory(source: int, target: int, size: int, at: int) -> int:
+    return os.write(target, block) if (block := os.pread(source, size, at)) else 0
+
+
+if sys.platform == "linux":
+
+    def _splice(source: int, target: int, size: int, at: int) -> int:
+        """The kernel moves the pages of the file into the pipe: none of it is ever copied to us and back."""
+        return os.splice(source, target, size, offset_src=at, flags=os.SPLICE_F_NONBLOCK)
+else:
+    _splice = None
+
+
 class _Exchange:
     """Both directions of one ssh at once: bytes go out as the board takes them, its lines come in."""
 
@@ -172,9 +187,9 @@ class _Exchange:
         assert child.stdin is not None and child.stdout is not None
         self._into, self._out = child.stdin.fileno(), child.stdout.fileno()
         self._file, self._talk, self._deadline = file, talk, deadline
-        self._block = memoryview(talk.manifest.listed)
-        self._listing = True  # the block is the list of chunks, and none of the file
+        self._list = memoryview(talk.manifest.listed)  # of the chunks, what is left of it
         self._at = self._left = 0  # of the chunk that is on its way
+        self._move = _through_memory if _splice is None else _splice
         self._deaf = False  # the board takes nothing more; why, its exit code and message say
         self._heard = bytearray()
         self._last: dict[str, object] = {}
@@ -201,37 +216,39 @@ class _Exchange:
                 self._write()
 
     def _next(self) -> bool:
-        """Have a block to send, if there is anything to send."""
-        if self._block:
+        """Is there anything to send?"""
+        if self._list or self._left:
             return True
-        self._listing = False
+        if not self._talk.wanted:
+            return False
         manifest = self._talk.manifest
-        if not self._left:
-            if not self._talk.wanted:
-                return False
-            # Cheap beside 16 MiB: a file that is being written is noticed at once, not after gigabytes.
-            if not manifest.same(manifest.path.stat()):
-                raise changed(manifest.path)
-            self._at, self._left = manifest.span(self._talk.wanted.popleft())
-        block = os.pread(self._file.fileno(), min(self._left, defaults.BLOCK_BYTES), self._at)
-        if not block:
+        # Cheap beside 16 MiB: a file that is being written is noticed at once, not after gigabytes.
+        if not manifest.same(manifest.path.stat()):
             raise changed(manifest.path)
-        self._at += len(block)
-        self._left -= len(block)
-        self._block = memoryview(block)
+        self._at, self._left = manifest.span(self._talk.wanted.popleft())
         return True
 
     def _write(self) -> None:
         try:
-            size = os.write(self._into, self._block)
+            if self._list:
+                self._list = self._list[os.write(self._into, self._list) :]
+                return
+            size = self._move(self._file.fileno(), self._into, min(self._left, defaults.BLOCK_BYTES), self._at)
         except BlockingIOError:
             return
         except BrokenPipeError:
             self._deaf = True
             return
-        self._block = self._block[size:]
-        if not self._listing:
-            self._talk.sent(size)
+        except OSError as error:
+            if self._move is _through_memory or error.errno != errno.EINVAL:
+                raise
+            self._move = _through_memory  # a file system that can not
+            return
+        if not size:
+            raise changed(self._talk.manifest.path)
+        self._at += size
+        self._left -= size
+        self._talk.sent(size)
 
     def _read(self) -> bool:
         try:

@@ -31,7 +31,7 @@ class ArtifactSpec:
 
 
 @dataclass(frozen=True)
-class Workload:
+class WorkloadSpec:
     """What is asked of the model."""
 
     prompt_set: str
@@ -44,7 +44,11 @@ class Workload:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One planned run. ``prompt`` itself is evidence too: without it nobody can repeat the run."""
+    """One planned run. ``prompt`` itself is evidence too: without it nobody can repeat the run.
+
+    ``artifact`` is None where the catalogue has none. ``memory_limit_bytes`` is what it may not exceed where a board
+    can see to that; None leaves that to the board.
+    """
 
     campaign: str
     run: str
@@ -54,8 +58,8 @@ class RunSpec:
     model_title: str
     kind: str
     npu_cores: int
-    artifact: ArtifactSpec
-    workload: Workload
+    artifact: ArtifactSpec | None
+    workload: WorkloadSpec
     prompt: str
     repeat: int
     warmup: bool
@@ -63,6 +67,7 @@ class RunSpec:
     created_utc: str
     tool: str
     clocks: str = "as_is"  # one of CLOCK_PROFILES
+    memory_limit_bytes: int | None = None
     schema: int = 1
 
     @property
@@ -82,10 +87,9 @@ def new_campaign_id(now: datetime, token: str) -> str:
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{token}"
 
 
-def run_id(index: int, model: str, npu_cores: int, repeat: int, prompt_id: str | None = None) -> str:
+def run_id(index: int, cell: str, repeat: int) -> str:
     """The name of a run's directory: sorts in the order of execution and says which cell it is."""
-    prompt = f"-{prompt_id}" if prompt_id else ""
-    return f"{index:03d}-{model}-{npu_cores}core{prompt}-{'warmup' if repeat == 0 else f'r{repeat}'}"
+    return f"{index:03d}-{cell}-{'warmup' if repeat == 0 else f'r{repeat}'}"
 
 
 def utc_now() -> str:

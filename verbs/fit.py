@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from fleet.boards import BoardState
     from fleet.config.catalogue import Model
+    from fleet.config.inventory import BoardEntry
     from fleet.model_files import Lies
 
 Row = dict[str, str | int | float | None]
@@ -41,14 +42,18 @@ def nominal() -> Ground:
 
 def ground(state: BoardState, files: Mapping[str, Lies] | None = None) -> Ground:
     """A board as its facts have it now."""
-    facts = state.facts or {}
+    return ground_of(state.entry, state.facts or {}, files)
+
+
+def ground_of(entry: BoardEntry, facts: Mapping[str, Any], files: Mapping[str, Lies] | None = None) -> Ground:
+    """A board with these facts."""
     libraries = [one.get("version") for one in _at(facts, "runtime", "rkllm") or () if isinstance(one, Mapping)]
-    simulated = state.entry.virtual is not None or _at(facts, "simulated") is not None
+    simulated = entry.virtual is not None or _at(facts, "simulated") is not None
     available = _at(facts, "memory", "available_bytes")
     return Ground(
-        board=state.entry.name,
+        board=entry.name,
         facts="simulated" if simulated else "measured",
-        standin=state.entry.virtual is not None,
+        standin=entry.virtual is not None,
         available_bytes=float(available) if isinstance(available, int | float) else None,
         runtime=str(libraries[0]) if libraries and libraries[0] else None,
         driver=_text(_at(facts, "npu", "driver")),
@@ -101,7 +106,7 @@ def _judged(model: Model, on: Ground, context: int, notes: set[str]) -> Row:
     dtype = artifacts[-1].dtype if artifacts else model.dtypes[0]
     memory = predict_memory(numbers, dtype, context, on.runtime)
     row["memory GiB"] = round(memory.total / 2**30, 2)
-    for cores in (one.npu_core_num for one in artifacts):
+    for cores in [one.npu_core_num for one in artifacts] or CORES:  # of a model that nobody converted yet, too
         speed = predict_speed(numbers, dtype, cores, on.runtime)
         row[f"tok/s {cores} core{'s' * (cores > 1)}"] = round(speed.generate_tps.value, 1)
         notes.update(note for note in speed.notes if "prefill" not in note.casefold())

@@ -20,17 +20,18 @@ if TYPE_CHECKING:
     help={
         "board": BOARD,
         "suite": "a file of suites/ that says what to measure; the options below win over it",
-        "model": "a model of models.yaml; default: the first one there",
+        "model": "models of models.yaml, with commas between them; default: the first one there",
         "cores": "NPU core counts, each is an artifact of its own; default 1,2,3",
         "repeats": "measured runs of each cell, on top of a warm-up; default 3",
         "prompts": "file of prompts, one 'id: text' a line; default suites/prompts/default.txt",
         "new-tokens": "longest answer in tokens; default 128",
         "context": "max_context_len of the run; default 4096",
-        "limit": "seconds after which a run is stopped; default 600",
+        "limit": "seconds after which a run is stopped; default: twice what it may need by prediction",
         "clocks": "pinned, no-dmc (all but the DRAM) or as-is while a run lasts; default pinned",
         "campaign": "name of the campaign; one that was begun before goes on where it was",
         "failed-from": "a campaign: repeat only what did not end well in it",
         "recover": "reboot or power-cycle a board that does not come back",
+        "dry-run": "show what would be run, for how long, and what would be skipped; run nothing",
         "format": FORMAT,
     },
     iterable=["board"],
@@ -50,12 +51,14 @@ def bench(
     campaign: str = "",
     failed_from: str = "",
     recover: bool = False,
+    dry_run: bool = False,
     format: str = "table",
 ) -> None:
     """Measure a model on boards: run, follow, collect, print the table.
 
     invoke bench --board rk3588-a --model qwen3-0.6b --cores 1,2,3 --repeats 3
     invoke bench --board @lab1 --cores 3 --format csv
+    invoke bench --suite nightly --dry-run
     invoke bench --campaign 20261121T190000Z-3f2a   (goes on after a crash, a Ctrl-C, a lost network)
     invoke bench --failed-from 20261121T190000Z-3f2a
     """
@@ -65,21 +68,28 @@ def bench(
 
     check_format(format)
     session = open_session()
-    wanted = Bench(model, cores, repeats, prompts, new_tokens, context, limit, clocks)
-    if suite:
-        wanted = wanted.over(named_suite(session, suite))
-    if remark := session.catalogue().remark(wanted.model):
-        print(f"{wanted.model}: {remark}", file=sys.stderr)
+    for name in model.split(","):
+        if remark := session.catalogue().remark(name.strip()):
+            print(f"{name.strip()}: {remark}", file=sys.stderr)
     asked = order(
         session,
-        wanted,
+        Bench(model, cores, repeats, prompts, new_tokens, context, limit, clocks),
         board,
+        suite=named_suite(session, suite) if suite else None,
         campaign=campaign,
         failed_from=failed_from,
         outcomes=lambda name: {
             (run.board, run.run): str(run.outcome) for run in read_campaign(session.collected, name)
         },
     )
+    if dry_run:
+        from analysis.listing import listing
+        from verbs.plan import plan_rows
+
+        rows, trouble = plan_rows(session, asked)
+        print(listing(rows, format))
+        leave(trouble)
+        return
     code = measure(session, asked, recover=recover)
     print(table(session, format, asked.campaign))
     leave(code)
@@ -116,7 +126,7 @@ def nightly(
 
     check_format(format)
     session = open_session()
-    asked = order(session, Bench().over(named_suite(session, suite)), board)
+    asked = order(session, Bench(), board, suite=named_suite(session, suite))
     states = read_states(asked.request.boards, session.connect)
     for state in states:
         print(state.error.message() if state.error else f"{state.entry.name}: answers", file=sys.stderr)
@@ -165,6 +175,7 @@ def measure(session: Session, order: Order, *, recover: bool = False) -> int:
     from fleet import bench as campaigns
     from fleet.listener import Listeners
     from fleet.live import LiveTable, PlainLines
+    from verbs.need import again, need
 
     console = stderr()
     names = [entry.name for entry in order.request.boards]
@@ -172,7 +183,9 @@ def measure(session: Session, order: Order, *, recover: bool = False) -> int:
     live = LiveTable(console, headline, names) if console.is_terminal else None
     with live or nullcontext():
         listener = Listeners([live or PlainLines(console, headline)])
-        result = campaigns.start(session, order, listener, recover=recover)
+        result = campaigns.start(
+            session, order, listener, need=need, again=again(session, order.campaign), recover=recover
+        )
     for line in campaigns.epilogue(result):
         print(line, file=sys.stderr)
     if result.interrupted:

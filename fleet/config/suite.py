@@ -1,19 +1,29 @@
-"""A suite says what to measure, so that every night measures the same: the options of ``bench`` in a YAML file."""
+"""A suite says what to measure, so that every night measures the same: a matrix of cells in a YAML file.
+
+What an option of ``bench`` says wins over it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
+from fleet.cell import Ordering
 from fleet.config.catalogue import Count
 from fleet.config.fields import Frozen, Name, Text, at_least_one, once, refuse
 from fleet.config.validate import validated
 from fleet.config.yaml_file import read_yaml, shown
+from fleet.defaults import MAX_CONTEXT_LEN, REPEATS
 from fleet.run import CLOCK_PROFILES
 
 Cores = Annotated[int, Field(strict=True, ge=1, le=3, description="1, 2 or 3")]
+
+
+Context = Annotated[int, Field(strict=True, ge=32, le=2**17, description="a whole number from 32 to 131072")]
+NewTokens = Annotated[int, Field(strict=True, ge=2, le=2**17, description="a whole number from 2 to 131072")]
+Repeats = Annotated[int, Field(strict=True, ge=1, le=1000, description="a whole number from 1 to 1000")]
 
 
 def _clocks(text: str) -> str:
@@ -22,19 +32,38 @@ def _clocks(text: str) -> str:
     return text
 
 
-class Suite(Frozen):
-    """What is not said is as ``bench`` has it. ``prompts`` is a file below the suites' folder."""
+class SuiteWorkload(Frozen):
+    """What is asked. ``prompts`` is a file below the suites' folder."""
 
-    model: Name | None = None
+    prompts: Text | None = None
+    new_tokens: NewTokens | None = None
+
+
+class Suite(Frozen):
+    """What is not said is as ``bench`` has it. ``order`` and ``seed``: see ``fleet.cell``."""
+
+    models: Annotated[tuple[Name, ...], AfterValidator(once)] = Field(default=(), description="a list of models")
     cores: Annotated[tuple[Cores, ...], AfterValidator(once), AfterValidator(at_least_one)] = Field(
         default=(1, 2, 3), description="a list of NPU core counts"
     )
-    repeats: Count | None = None
-    prompts: Text | None = None
-    new_tokens: Count | None = None
-    context: Count | None = None
+    contexts: Annotated[tuple[Context, ...], AfterValidator(once), AfterValidator(at_least_one)] = Field(
+        default=(MAX_CONTEXT_LEN,), description="a list of context lengths"
+    )
+    workloads: Annotated[tuple[SuiteWorkload, ...], AfterValidator(at_least_one)] = Field(
+        default=(SuiteWorkload(),), description="a list of workloads"
+    )
+    repeats: Repeats | None = None
+    most_repeats: Repeats | None = None  # while the repeats of a cell differ too much
+    order: Ordering = Ordering.INTERLEAVED
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**53)] = 0
     limit: Count | None = None  # seconds a run
     clocks: Annotated[Text, AfterValidator(_clocks)] | None = None  # pinned, no-dmc or as-is
+
+    @model_validator(mode="after")
+    def _most_is_not_less(self) -> Suite:
+        if self.most_repeats is not None and self.most_repeats < (self.repeats or REPEATS):
+            refuse(f"most_repeats {self.most_repeats} is less than repeats {self.repeats or REPEATS}")
+        return self
 
 
 def load_suite(path: Path) -> Suite:

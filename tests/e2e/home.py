@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.ssh.sshd import Sshd
 from virtual.truth import events
 
@@ -54,6 +56,12 @@ class Home:
 
     def runs(self) -> list[Path]:
         return sorted(path.parent for path in self.collected.glob("*/*/*/spec.json") if path.parent.name[0] != ".")
+
+    def catalogue_without(self, model: str, key: str) -> None:
+        """A catalogue of its own, like the project's, that does not know this of a model."""
+        catalogue = yaml.safe_load((PROJECT / "models.yaml").read_text())
+        del catalogue["models"][model][key]
+        (self.folder / "models.yaml").write_text(yaml.safe_dump(catalogue, sort_keys=False))
 
     def truth(self, board: str) -> list[dict[str, Any]]:
         """What really happened, written by the virtual board where no script of ours can reach."""

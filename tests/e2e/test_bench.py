@@ -151,3 +151,24 @@ def test_two_campaigns_on_one_board_do_not_run_at_once(home):
         first.kill()
         first.communicate()
     home.invoke("cancel", "--board", "a")
+
+
+def test_a_model_that_can_not_fit_is_skipped_with_the_reason_and_costs_nothing(home):
+    home.inventory({"a": virtual(), "large": virtual(ram_gib=16)})
+    words = ("bench", "--model", "qwen3-8b", "--cores", "3", "--repeats", "1", "--format", "json")
+    small, large = json.loads(home.invoke(*words).stdout)
+    assert (small["outcome"], small["n"]) == ("skipped", 0)
+    assert "too large even at the low end" in json.dumps(small["reasons"])
+    assert (large["outcome"], large["n"]) == ("ok", 1)
+    assert "demo_started" not in {line["event"] for line in home.truth("a")}
+    rows = json.loads(home.invoke("models", "--board", "a", "--format", "json").stdout)
+    assert [row["on board"] for row in rows if row["model"] == "Qwen3-8B"] == [None]
+
+
+def test_a_run_gets_the_limits_that_were_predicted_for_it(home):
+    home.inventory({"a": virtual()})
+    home.invoke("bench", "--cores", "3", "--repeats", "1", "--campaign", "predicted")
+    home.invoke("bench", "--cores", "3", "--repeats", "1", "--campaign", "typed", "--limit", "77")
+    specs = {run.parent.parent.name: json.loads((run / "spec.json").read_text()) for run in home.runs()}
+    assert specs["predicted"]["limit_s"] == 120 and specs["typed"]["limit_s"] == 77
+    assert {1 < spec["memory_limit_bytes"] / 2**30 < 2 for spec in specs.values()} == {True}

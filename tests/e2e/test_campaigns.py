@@ -130,12 +130,29 @@ def test_a_night_says_what_became_of_every_planned_run(home: Home) -> None:
 
 
 def test_a_suite_is_the_options_of_bench_and_those_that_are_typed_win(home: Home) -> None:
-    night(home, cores=[3], repeats=2, new_tokens=16)
+    night(home, cores=[3], repeats=2, workloads=[{"new_tokens": 16}])
     home.inventory({"a": virtual()})
     cells = json.loads(home.invoke("bench", "--suite", "nightly", "--repeats", "1", "--format", "json").stdout)
     assert [(cell["npu_cores"], cell["n"]) for cell in cells] == [(3, 1)]
     spec = json.loads((home.runs()[0] / "spec.json").read_text())
     assert spec["workload"]["max_new_tokens"] == 16
+
+
+def test_a_plan_is_shown_with_what_it_takes_and_nothing_is_run(home: Home) -> None:
+    night(home, models=["qwen3-0.6b", "qwen3-8b"], cores=[3], contexts=[512, 4096], repeats=2)
+    home.inventory({"a": virtual()})
+    done = home.invoke("bench", "--suite", "nightly", "--dry-run", "--format", "json")
+    rows = {(row["model"], row["context"]): row for row in json.loads(done.stdout)}
+    assert {cell: row["runs"] for cell, row in rows.items()} == {
+        ("qwen3-0.6b", 512): 3,
+        ("qwen3-0.6b", 4096): 3,
+        ("qwen3-8b", 512): 3,
+        ("qwen3-8b", 4096): 0,
+    }
+    assert "needs 7.80 GiB" in rows["qwen3-8b", 4096]["skipped because"]
+    assert 1 < rows["qwen3-0.6b", 512]["seconds a run"] < rows["qwen3-8b", 512]["seconds a run"] < 100
+    assert "9 runs" in done.stderr
+    assert not home.collected.exists() and "demo_started" not in {line["event"] for line in home.truth("a")}
 
 
 def test_the_shipped_suite_is_one(home: Home) -> None:

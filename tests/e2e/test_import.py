@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 
 from fleet.evidence import RunFolder
-from fleet.run import ArtifactSpec, RunSpec, Workload
+from fleet.run import ArtifactSpec, RunSpec, WorkloadSpec
 from tests.e2e.home import virtual
 
 RULER = "I rkllm: " + "-" * 86
@@ -60,7 +60,7 @@ def put_measured_run(home) -> None:
         kind="llm",
         npu_cores=3,
         artifact=artifact,
-        workload=Workload("p", "cd" * 32, "one", 40, 128, 4096),
+        workload=WorkloadSpec("p", "cd" * 32, "one", 40, 128, 4096),
         prompt="What comes first?",
         repeat=1,
         warmup=False,

@@ -21,7 +21,7 @@ from fleet.deadline import Deadline
 from fleet.errors import BoardBusy, LeaseHeld
 from fleet.lease import Holding
 from fleet.push import Placed, place
-from fleet.run import ArtifactSpec, RunSpec, Workload, utc_now
+from fleet.run import ArtifactSpec, RunSpec, WorkloadSpec, utc_now
 from fleet.scripts import Store, prepare
 from fleet.ssh.connection import Board
 from tests.e2e.home import PROJECT, Home, virtual
@@ -69,7 +69,7 @@ def soon() -> Deadline:
 
 def spec_of(run: str, limit_s: int) -> RunSpec:
     artifact = ArtifactSpec("m.rkllm", None, None, 3, "W8A8", None, 4096)
-    workload = Workload("p", "0" * 64, "1", 1, 16, 4096)
+    workload = WorkloadSpec("p", "0" * 64, "1", 1, 16, 4096)
     about = {"model": "m", "model_title": "M", "kind": "llm", "npu_cores": 3, "prompt": "?", "repeat": 1}
     return RunSpec(
         "c1",

@@ -78,5 +78,9 @@ def test_a_model_that_is_judged_too_large_for_a_board_is_too_large_for_it(home):
     home.inventory({"a": virtual(ram_gib=4)})
     (row,) = json.loads(home.invoke("models", "--board", "a", "--model", "qwen3-4b", "--format", "json").stdout)
     assert row["verdict"] == "NO" and row["missing"] is None
-    done = home.invoke("bench", "--model", "qwen3-4b", "--cores", "3", "--repeats", "1", "--format", "json", code=1)
+    words = ("--cores", "3", "--repeats", "1", "--format", "json")
+    done = home.invoke("bench", "--model", "qwen3-4b", *words)
+    assert [cell["outcome"] for cell in json.loads(done.stdout)] == ["skipped"]
+    home.catalogue_without("qwen3-4b", "architecture")  # then nobody can say so
+    done = home.invoke("bench", "--model", "qwen3-4b", *words, code=1)
     assert [cell["outcome"] for cell in json.loads(done.stdout)] == ["oom"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import defaults
+from fleet import defaults, push_session
 from fleet.config.catalogue import Artifact
 from fleet.deadline import Deadline
 from fleet.errors import BoardError, ConfigError, ConnectionDropped, NoSpace
@@ -126,7 +127,7 @@ def test_a_driver_that_is_killed_leaves_what_the_next_one_goes_on_with(rig: Rig,
     code = f"""
 import os, signal, sys
 from pathlib import Path
-from fleet import defaults
+from fleet import defaults, push_session
 from fleet.config.catalogue import Artifact
 from fleet.deadline import Deadline
 from fleet.push import place
@@ -235,3 +236,16 @@ def test_a_board_that_never_stores_what_arrives_is_given_up(rig: Rig, local: Pat
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _can_not(*_: object, **__: object) -> int:
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+
+@pytest.mark.parametrize("splice", [None, _can_not], ids=["no such call", "not on this file system"])
+def test_a_file_that_the_kernel_can_not_move_goes_through_memory(
+    rig: Rig, local: Path, splice: Callable[..., int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push_session, "_splice", splice)
+    placed, _ = rig.push(local)
+    assert Path(placed.path).read_bytes() == local.read_bytes()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fleet import campaign, plan
+from fleet.cell import Ordering, Workload
 from fleet.config.catalogue import Catalogue, load_catalogue
 from fleet.config.inventory import BoardEntry, load_inventory
 from fleet.config.prompts import Prompt, PromptSet
@@ -45,7 +46,8 @@ def begun(tmp_path: Path) -> Begun:
     boards = load_inventory(inventory).boards
     catalogue = load_catalogue(PROJECT / "models.yaml")
     prompts = PromptSet("two", "ab" * 32, (Prompt("hen", "头14个"), Prompt("row", 'What\'s "$HOME"?')))
-    request = Request(boards, catalogue.models[0], (1, 3), 2, prompts, 128, 4096, 600)
+    asked = (Workload(prompts, 128),)
+    request = Request(boards, catalogue.models[:1], (1, 3), (4096,), asked, 2, 5, Ordering.INTERLEAVED, 7, 600)
     collected = tmp_path / "collected"
     record = campaign.write(collected, "night", request, plan.check(request), tool="rkfleet 0", token="3f2a")
     return Begun(collected, request, record, boards, catalogue)
@@ -62,9 +64,9 @@ def test_the_same_request_given_again_goes_on_and_another_one_is_refused(begun: 
     with pytest.raises(ConfigError, match=r"begun with cores \[1, 3\], and is now asked for \[1\]") as refused:
         campaign.same(begun.record, replace(begun.request, cores=(1,)))
     assert refused.value.hint.startswith("invoke bench --campaign night")
-    other = replace(begun.request.prompts, sha256="cd" * 32)
-    with pytest.raises(ConfigError, match="prompts"):
-        campaign.same(begun.record, replace(begun.request, prompts=other))
+    other = Workload(replace(begun.request.workloads[0].prompts, sha256="cd" * 32), 128)
+    with pytest.raises(ConfigError, match="workloads"):
+        campaign.same(begun.record, replace(begun.request, workloads=(other,)))
 
 
 def test_what_is_missing_is_what_has_no_evidence_here(begun: Begun) -> None:
@@ -77,7 +79,7 @@ def test_what_is_missing_is_what_has_no_evidence_here(begun: Begun) -> None:
 def test_only_what_failed_is_repeated_and_each_of_its_cells_warms_up_again(begun: Begun) -> None:
     runs = begun.record.runs["rk3588-a"]
     outcomes = {("rk3588-a", run): "ok" for run in runs}
-    outcomes |= {("rk3588-b", run): "skipped" for run in runs}
+    outcomes |= {("rk3588-b", run): "skipped" for run in begun.record.runs["rk3588-b"]}
     failed = next(run for run in runs if "3core-row-r2" in run)
     outcomes["rk3588-a", failed] = "rebooted"
     again = campaign.failed_only(begun.record, begun.request, outcomes)
@@ -87,10 +89,10 @@ def test_only_what_failed_is_repeated_and_each_of_its_cells_warms_up_again(begun
 
 
 def test_a_run_that_left_no_evidence_has_failed(begun: Begun) -> None:
-    runs = begun.record.runs["rk3588-a"]
-    outcomes = {(board, run): "ok" for board in BOARDS for run in runs if run != runs[-1]}
+    runs = begun.record.runs
+    outcomes = {(board, run): "ok" for board in BOARDS for run in runs[board][:-1]}
     again = campaign.failed_only(begun.record, begun.request, outcomes)
-    assert {runs[-1]} == again.only["rk3588-a"] == again.only["rk3588-b"]  # type: ignore[index]
+    assert again.only == {board: {runs[board][-1]} for board in BOARDS}
 
 
 def test_nothing_that_failed_is_said_and_begins_nothing(begun: Begun) -> None:

@@ -9,7 +9,7 @@ import pytest
 from fleet import campaign, evidence
 from fleet.errors import EvidenceBroken
 from fleet.evidence import RunFolder, final_folder, write_file, write_unstarted
-from fleet.run import ArtifactSpec, RunSpec, Workload
+from fleet.run import ArtifactSpec, RunSpec, WorkloadSpec
 from fleet.verdict import Outcome
 
 SPEC = RunSpec(
@@ -22,7 +22,7 @@ SPEC = RunSpec(
     kind="llm",
     npu_cores=1,
     artifact=ArtifactSpec("m.rkllm", None, None, 1, "w8a8", "1.2.3", 4096),
-    workload=Workload("p", "0" * 64, "one", 5, 64, 4096),
+    workload=WorkloadSpec("p", "0" * 64, "one", 5, 64, 4096),
     prompt="Why?\u2028",
     repeat=1,
     warmup=False,

@@ -17,7 +17,9 @@ from fleet.errors import BoardError, ConnectionDropped, DeadlinePassed, FleetErr
 from fleet.scripts import Store
 
 STORE = Store("/root", "/root/rkfleet", "/root/rkfleet/scripts/1")
-SPEC: Any = SimpleNamespace(run="r", campaign="c", limit_s=60, clocks="pinned", to_json=lambda: b"{}")
+SPEC: Any = SimpleNamespace(
+    run="r", campaign="c", limit_s=60, clocks="pinned", memory_limit_bytes=None, to_json=lambda: b"{}"
+)
 LATE, GONE = DeadlinePassed("frozen", proven_dead=False), Unreachable("no route")
 
 
@@ -99,7 +101,7 @@ def test_a_push_that_the_board_did_not_live_to_see_is_no_failure_of_the_model(
         reserved={},
     )
     entry: Any = SimpleNamespace(name="a")
-    planned: Any = SimpleNamespace(artifact=SimpleNamespace(file="m.rkllm"))
+    artifact: Any = SimpleNamespace(file="m.rkllm")
     board: Any = Answers(GONE)
     with pytest.raises(type(trouble)):
-        one_board.BoardList(setting, entry, (), threading.Event())._place(board, STORE, planned)
+        one_board.BoardList(setting, entry, (), threading.Event())._place(board, STORE, artifact)

@@ -1,0 +1,90 @@
+"""What a campaign measures: a matrix of cells, and the order in which their repeats are run.
+
+A cell is model x NPU cores x context x prompt x new tokens. Interleaved, every round runs each cell once, in another
+order each time, so that a board that gets warmer, or a night that gets busier, does not look like a model.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fleet.config.catalogue import Model
+from fleet.config.prompts import Prompt, PromptSet
+
+
+class Ordering(enum.StrEnum):
+    """Which run comes after which."""
+
+    INTERLEAVED = "interleaved"  # round by round, each round in an order of its own
+    LISTED = "listed"  # cell by cell
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is asked of each model: these prompts, and answers of at most so many tokens."""
+
+    prompts: PromptSet
+    max_new_tokens: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number's place in every table."""
+
+    model: Model
+    npu_cores: int
+    max_context_len: int
+    prompts: PromptSet
+    prompt: Prompt
+    max_new_tokens: int
+
+
+def matrix(
+    models: Sequence[Model], cores: Sequence[int], contexts: Sequence[int], workloads: Sequence[Workload]
+) -> tuple[Cell, ...]:
+    """All cells, models outermost."""
+    return tuple(
+        Cell(model, npu_cores, context, workload.prompts, prompt, workload.max_new_tokens)
+        for model in models
+        for npu_cores in cores
+        for context in contexts
+        for workload in workloads
+        for prompt in workload.prompts.prompts
+    )
+
+
+def labels(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """A name for each cell within its campaign: what is the same for all of them is left out."""
+    several = {
+        what: len({part(cell) for cell in cells}) > 1
+        for what, part in (
+            ("context", lambda cell: cell.max_context_len),
+            ("tokens", lambda cell: cell.max_new_tokens),
+            ("prompt", lambda cell: (cell.prompts.sha256, cell.prompt.id)),
+        )
+    }
+
+    def parts(cell: Cell) -> Iterator[str]:
+        yield f"{cell.model.name}-{cell.npu_cores}core"
+        if several["context"]:
+            yield f"{cell.max_context_len}ctx"
+        if several["tokens"]:
+            yield f"{cell.max_new_tokens}new"
+        if several["prompt"]:
+            yield cell.prompt.id
+
+    return tuple("-".join(parts(cell)) for cell in cells)
+
+
+def in_order(cells: int, repeats: range, ordering: Ordering, seed: int, board: str) -> Iterator[tuple[int, int]]:
+    """(cell, repeat), by number, in the order of execution: the same on every day, another one on every board."""
+    if ordering is Ordering.LISTED:
+        yield from ((cell, repeat) for cell in range(cells) for repeat in repeats)
+        return
+    for repeat in repeats:
+        shuffled = list(range(cells))
+        random.Random(f"{seed} {board} {repeat}").shuffle(shuffled)
+        yield from ((cell, repeat) for cell in shuffled)
