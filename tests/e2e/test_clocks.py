@@ -51,9 +51,9 @@ def board_processes(home: Home) -> list[processes.Process]:
     return processes.below(int(lifecycle.look(home.folder / ".virtual" / "a").facts["pid"]))
 
 
-def in_mid_run(home: Home, *words: str) -> Any:
+def in_mid_run(home: Home, tokens: str = "64") -> Any:
     """A bench whose first run is at its demo."""
-    bench = home.start("bench", *ONE, *words)
+    bench = home.start("bench", "--cores", "3", "--repeats", "1", "--new-tokens", tokens)
     truth = home.folder / ".virtual" / "a" / "truth.jsonl"
     eventually(
         lambda: truth.exists() and any(event["event"] == "demo_started" for event in home.truth("a")),
@@ -164,8 +164,8 @@ def test_a_driver_that_dies_leaves_the_board_to_itself(home: Home) -> None:
 
 
 def test_a_cancelled_run_gives_the_clocks_back(home: Home) -> None:
-    home.inventory({"a": virtual(time_scale=5)})
-    bench = in_mid_run(home)
+    home.inventory({"a": virtual(time_scale=1)})
+    bench = in_mid_run(home, tokens="1024")
     try:
         home.invoke("cancel", "--board", "a")
         bench.send_signal(signal.SIGINT)
