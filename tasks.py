@@ -4,6 +4,7 @@ from verbs.boards import add, boards, trust
 from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo, nightly
 from verbs.models import models
+from verbs.provision import provision
 from verbs.push import push
 from verbs.results import collect, import_, parse
 from verbs.runs import attach, cancel, status
@@ -20,6 +21,7 @@ __all__ = [
     "models",
     "nightly",
     "parse",
+    "provision",
     "push",
     "release",
     "reserve",

@@ -83,3 +83,11 @@ LONGEST_CONTEXT = 16384  # tokens that the toolkit takes as max_context
 NOMINAL_AVAILABLE_BYTES = 8110608 * 1024 - 2 * 2**30
 NOMINAL_RUNTIME = "1.2.3"
 OLDEST_DRIVER = (0, 9, 7)  # below it every runtime from 1.1.1 on warns, and large allocations fail
+
+# Provisioning (fleet/provision.py, fleet/provisioning/)
+PROVISION_S = 3600.0  # a whole playbook on all boards: a bare Debian on an SD card with a slow mirror takes 20 minutes
+PROVISION_COMMAND_S = 1800.0  # one command of a step: building a demo on the board, dpkg on an SD card
+PROVISION_STOP_S = 20.0  # after Ctrl-C, for commands that are under way to end; then their connections are cut
+PROVISION_LEAVE_S = 15.0  # and for giving the boards back after that
+PROVISION_OUTPUT_BYTES = 8 * 2**20  # of one command; a list of 3000 Debian packages is 0.5 MiB
+PROVISION_SHOWN_CHARS = 20_000  # of one step's diff; a file that is longer is not read on a screen

@@ -51,6 +51,7 @@ class BoardConfig:
     fault_times: int = 1  # how many demos the faults of STRIKES hit, counted over reboots; the next demo is spared
     away_s: float | None = 1.5  # wall time from a reboot or power loss to the next boot; null: until switched on
     disk_mib: int | None = None  # size of the home; null: as much as this machine has, and it can not be filled
+    bare: bool = False  # no demo and no libraries on its disk: what a board is before it is provisioned
     idle_exit_s: float = 900  # without a connection and without a demo for so long, the board switches itself off
 
     def __post_init__(self) -> None:
@@ -58,6 +59,8 @@ class BoardConfig:
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
                 raise BadConfig(f"{key}: {value!r} is not a number above 0")
+        if not isinstance(self.bare, bool):
+            raise BadConfig(f"bare: {self.bare!r} is not true or false")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise BadConfig(f"seed: {self.seed!r} is not a whole number")
         if isinstance(self.fault_times, bool) or not isinstance(self.fault_times, int) or self.fault_times < 0:

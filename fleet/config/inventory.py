@@ -128,6 +128,7 @@ class Virtual(Frozen):
         default=1.5, strict=True, ge=0, le=86_400, description="a number of seconds up to a day, or null"
     )
     disk_mib: int | None = Field(default=None, strict=True, ge=1, le=4096, description="a whole number from 1 to 4096")
+    bare: Switch = False
 
 
 class Paths(Frozen):
