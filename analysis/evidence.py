@@ -31,7 +31,7 @@ INT_LIMIT = 2**63  # a number beyond it is no count of anything
 
 COLLECTED = (
     *("spec.json", "start.json", "end.json", "facts.before.json", "facts.after.json"),
-    *("stdout.log", "stderr.log", "dmesg.log", "telemetry.csv", "reboot.log"),
+    *("stdout.log", "stderr.log", "dmesg.log", "telemetry.csv", "clocks.json", "reboot.log"),
 )
 LOGS = ("stdout.log", "stderr.log", "dmesg.log")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")

@@ -164,6 +164,8 @@ RUN_COLUMNS: tuple[Label | Metric, ...] = (
     Label("driver", "driver", "rknpu driver version, from the banner, else from the board's facts"),
     Label("toolkit", "toolkit", "version of the toolkit that made the artifact, from the banner"),
     Label("dtype", "dtype", "quantisation, from the banner"),
+    Label("clocks", "clocks", "pinned for the length of the run, as is, or what could not be pinned and why"),
+    Label("condition", "condition", "fingerprint of all that must match before two runs may be compared"),
     Label("artifact", "artifact", "model file"),
     Label("artifact_sha256", "artifact sha256", "of the model file, as planned"),
     Label("created_utc", "created (UTC)", "when the run was planned, ISO 8601, workstation's clock"),

@@ -10,7 +10,8 @@
 #          no_dmc   the same without the DRAM
 #          as_is    nothing
 # Frequencies are found, never assumed: `userspace` with the frequency where there is that governor, else `performance`.
-# Lines on stdout, fields separated by a tab, `-` for nothing; frequencies in Hz, of an idle state 1 is off:
+# Lines on stdout, fields separated by a tab, `-` for nothing; frequencies in Hz, of an idle state 1 is off and there is no governor:
+#   profile PROFILE                         first
 #   clock  KIND NAME PATH WANTED HOW WHY    KIND: npu dmc cpu idle; WHY it was to be pinned and is not
 #   was    PATH GOVERNOR VALUE MIN MAX      before (pin)
 #   is     PATH GOVERNOR VALUE MIN MAX      now
@@ -78,8 +79,7 @@ files_of() {                                         # KIND: where its files are
 
 look() {                                             # KIND PATH, sets `governor`, `value`, `min`, `max`
     if [ "$1" = idle ]; then
-        word_in "$rk_root$2/name"; governor=$word
-        hz_in "$rk_root$2/disable"; value=$hz min='' max=''
+        hz_in "$rk_root$2/disable"; governor='' value=$hz min='' max=''
         return 0
     fi
     files_of "$1"
@@ -158,7 +158,8 @@ put_value() {                                        # FILE VALUE; never makes a
 has_governor() { first_line "$rk_root$1/$f_governors" && case " $line " in *" $2 "*) return 0 ;; *) return 1 ;; esac; }
 
 set_governor() {                                     # PATH GOVERNOR
-    has_governor "$1" "$2" && put_value "$rk_root$1/$f_governor" "$2" || return 1
+    has_governor "$1" "$2" || return 1
+    put_value "$rk_root$1/$f_governor" "$2" || return 1
     word_in "$rk_root$1/$f_governor"
     [ "$word" = "$2" ]
 }
@@ -204,7 +205,8 @@ pin_one() {                                          # KIND PATH, sets `how`, or
     highest "$1" "$2"
     if [ -z "$top" ]; then why="it names no frequency"; return 0; fi
     top_units=$((top / unit))
-    if [ -z "$cooled" ] && [ -n "$max" ] && [ "$max" -lt "$top" ]; then put_value "$rk_root$2/$f_max" "$top_units" || :; fi
+    hz_in "$rk_root$2/$f_max"
+    if [ -z "$cooled" ] && [ -n "$hz" ] && [ "$hz" -lt "$top_units" ]; then put_value "$rk_root$2/$f_max" "$top_units" || :; fi
     if set_governor "$2" userspace && put_value "$rk_root$2/$f_set" "$top_units"; then
         how=userspace
     elif set_governor "$2" performance; then
@@ -218,14 +220,14 @@ pin_one() {                                          # KIND PATH, sets `how`, or
 }
 
 # A firmware that takes a moment is waited for; one that does something else is what the lines then show.
-settle() {                                           # LINES of `clock`
+settle() {                                           # WANTED UNIT FILE a line
     settle_tries=0
     while [ "$settle_tries" -lt "$SETTLE_TRIES" ]; do
         settled=1
-        while IFS=$TAB read -r _ kind _ path wanted how _; do
-            case $how in '' | -) continue ;; *) ;; esac
-            look "$kind" "$path"
-            [ "$value" = "$wanted" ] || settled=
+        while read -r wanted unit path; do
+            [ -n "$path" ] || continue
+            hz_in "$rk_root$path" "$unit"
+            [ "$hz" = "$wanted" ] || settled=
         done <<LINES
 $1
 LINES
@@ -236,7 +238,7 @@ LINES
 }
 
 clock_line() {                                       # KIND NAME PATH WANTED HOW WHY, added to `lines`
-    lines="$lines$(printf 'clock\t%s\t%s\t%s\t%s\t%s\t%s' "$1" "$2" "$3" "${4:--}" "${5:--}" "${6:--}")
+    lines="${lines}clock$TAB$1$TAB$2$TAB$3$TAB${4:--}$TAB${5:--}$TAB${6:--}
 "
 }
 
@@ -261,8 +263,8 @@ untouched() {                                        # PROFILE WHY: shows everyt
 $clocks
 CLOCKS
     absent_lines "$1"
-    printf '%s' "$lines"
-    tell_all was
+    printf 'profile\t%s\n%s' "$1" "$lines"
+    [ "$verb" = show ] || tell_all was
     tell_all is
     tell_times
 }
@@ -279,10 +281,13 @@ pin_all() {                                          # PROFILE [OWNER LOCK]
     cooled=
     if is_cooled; then cooled=1; fi
     saved=''
+    before=
     while read -r kind _ path; do
-        if [ -z "$path" ] || ! wants "$1" "$kind"; then continue; fi
+        [ -n "$path" ] || continue
         look "$kind" "$path"
-        save "$kind" "$path"
+        before="${before}was$TAB$path$TAB${governor:--}$TAB${value:--}$TAB${min:--}$TAB${max:--}
+"
+        if wants "$1" "$kind"; then save "$kind" "$path"; fi
     done <<CLOCKS
 $clocks
 CLOCKS
@@ -290,23 +295,27 @@ CLOCKS
         untouched "$1" "nothing was pinned: what was there can not be saved ($saved_error)"
         return 0
     fi
-    before=$(tell_all was)
-    lines=
+    lines='' unsettled=''
     while read -r kind name path; do
         [ -n "$path" ] || continue
         how='' why='' wanted=''
         if wants "$1" "$kind"; then
-            look "$kind" "$path"
             pin_one "$kind" "$path"
-            if [ "$kind" = idle ]; then wanted=1; else wanted=$top; fi
+            if [ "$kind" = idle ]; then
+                wanted=1
+            else
+                wanted=$top
+                [ -z "$how" ] || unsettled="$unsettled$top $unit $path/$f_value
+"
+            fi
         fi
         clock_line "$kind" "$name" "$path" "$wanted" "$how" "$why"
     done <<CLOCKS
 $clocks
 CLOCKS
     absent_lines "$1"
-    settle "$lines"
-    printf '%s%s\n' "$lines" "$before"
+    settle "$unsettled"
+    printf 'profile\t%s\n%s%s' "$1" "$before" "$lines"
     tell_all is
     tell_times
 }
@@ -385,7 +394,11 @@ put_back() {
     left=
     while read -r file was; do
         [ -n "$was" ] || continue
-        if ! put_value "$rk_root$file" "$was" || { word_in "$rk_root$file"; [ "$word" != "$was" ]; }; then
+        word_in "$rk_root$file"
+        [ "$word" != "$was" ] || continue            # a limit that is written is a wish of its own to the kernel
+        put_value "$rk_root$file" "$was" || :
+        word_in "$rk_root$file"
+        if [ "$word" != "$was" ]; then
             printf 'left\t%s\t%s\n' "$file" "$was"
             left="$left$file $was
 "

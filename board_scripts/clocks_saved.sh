@@ -59,7 +59,7 @@ $1 "*) left_value=${left#*"$1 "}; left_value=${left_value%%"
 saved_enter() {                                      # as root; 1 with `saved_error`
     saved_at
     saved_error=
-    mkdir -p -- "${saved_file%/*}" 2>/dev/null || { saved_error="can not make ${saved_file%/*}"; return 1; }
+    [ -d "${saved_file%/*}" ] || mkdir -p -- "${saved_file%/*}" 2>/dev/null || { saved_error="can not make ${saved_file%/*}"; return 1; }
     # Root does not write into somebody else's folder. -O is not in POSIX, and is in dash, ash and bash alike.
     # shellcheck disable=SC3067
     if [ -L "${saved_file%/*}" ] || ! [ -O "${saved_file%/*}" ]; then
@@ -74,6 +74,7 @@ saved_enter() {                                      # as root; 1 with `saved_er
 saved_put() {                                        # OWNER LOCK LINES; 1 with `saved_error`
     saved_error=
     saved_boot=$(boot_id) || { saved_error="the kernel does not say its boot id"; return 1; }
+    # shellcheck disable=SC2034 # told by clocks.sh
     put "$saved_file" <<SAVED || { saved_error=$put_error; return 1; }
 boot $saved_boot
 owner $1

@@ -84,6 +84,7 @@ POWER_PRINTED_BYTES = 2000  # kept of what a power command prints
 REPEATS = 3  # measured runs a cell, on top of the warm-up
 MAX_NEW_TOKENS = 128  # long enough for a steady speed, short enough for three core counts before lunch
 MAX_CONTEXT_LEN = 4096  # what the two reports and most artifacts were made with
+CLOCKS = "pinned"  # on demand the same board does 15 tok/s or 21; published numbers are at full clocks
 RUN_LIMIT_S = 600  # without a prediction: a 4B model on one core loads in 60 s and makes 128 tokens in 60 more
 LIMIT_SHARE = 2.0  # of the longest that a run is predicted to take: from an SD card, with governors on demand
 LEAST_LIMIT_S = 120  # the models that take seconds; a busy board may need as long for facts and a cold start

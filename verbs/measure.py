@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         "new-tokens": "longest answer in tokens; default 128",
         "context": "max_context_len of the run; default 4096",
         "limit": "seconds after which a run is stopped; default: twice what it may need by prediction",
+        "clocks": "pinned, no-dmc (all but the DRAM) or as-is while a run lasts; default pinned",
         "campaign": "name of the campaign; one that was begun before goes on where it was",
         "failed-from": "a campaign: repeat only what did not end well in it",
         "recover": "reboot or power-cycle a board that does not come back",
@@ -47,6 +48,7 @@ def bench(
     new_tokens: str = "",
     context: str = "",
     limit: str = "",
+    clocks: str = "",
     campaign: str = "",
     failed_from: str = "",
     recover: bool = False,
@@ -73,7 +75,7 @@ def bench(
             print(f"{name.strip()}: {remark}", file=sys.stderr)
     asked = order(
         session,
-        Bench(model, cores, repeats, prompts, new_tokens, context, limit),
+        Bench(model, cores, repeats, prompts, new_tokens, context, limit, clocks),
         board,
         suite=named_suite(session, suite) if suite else None,
         campaign=campaign,

@@ -22,6 +22,14 @@ MOMENTS = (
 )  # at any time
 STRIKES = frozenset({"reboot", "power_loss", "freeze", "cut", "slow", "corrupt"})
 FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"}
+TRAITS = frozenset(
+    {
+        "no_userspace",  # Radxa's kernels: no such governor
+        "no_dmc",  # Armbian on a ROCK 5B+: nobody steers the DRAM, and it stays where the bootloader put it
+        "lpddr5",  # an Orange Pi 5 Max
+        "capped",  # under load, firmware or heat takes the big cores three steps down whatever anybody asks for
+    }
+)
 MAX_DISK_MIB = 4096  # a limited disk is memory of this machine
 MAX_SWAP_MIB = 65536
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")  # also the board's host name, and Linux allows 64
@@ -37,6 +45,7 @@ class BoardConfig:
 
     time_scale: float = 20  # the demo's own sleeping is divided by this, nothing else is
     faults: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
     ram_gib: float = 8
     runtime: str = "1.2.3"
     driver: str = "0.9.8"
@@ -71,6 +80,9 @@ class BoardConfig:
         for fault in self.faults:
             if fault not in FAULTS:
                 raise BadConfig(f"faults: {fault!r} is unknown; there are {', '.join(sorted(FAULTS))}")
+        for trait in self.traits:
+            if trait not in TRAITS:
+                raise BadConfig(f"traits: {trait!r} is unknown; there are {', '.join(sorted(TRAITS))}")
         if not isinstance(self.runtime, str) or self.runtime not in LAYOUTS:
             raise BadConfig(f"runtime: {self.runtime!r} is not modelled; there are {', '.join(LAYOUTS)}")
         if not isinstance(self.driver, str) or not re.fullmatch(r"\d+\.\d+\.\d+", self.driver):
@@ -110,9 +122,9 @@ def parse_config(text: str) -> BoardConfig:
     for key in data:
         if key not in known:
             raise BadConfig(f"{key!r} is unknown; there are {', '.join(sorted(known))}")
-    if "faults" in data:
-        faults = data["faults"]
-        if not isinstance(faults, list) or not all(isinstance(fault, str) for fault in faults):
-            raise BadConfig("faults: a list of names is needed")
-        data["faults"] = tuple(sorted(set(faults)))
+    for key in data.keys() & {"faults", "traits"}:
+        names = data[key]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise BadConfig(f"{key}: a list of names is needed")
+        data[key] = tuple(sorted(set(names)))
     return BoardConfig(**data)

@@ -18,7 +18,7 @@ class RkllmLibrary(Check):
     name = "rkllm-library"
     reads = "`librkllmrt.so` in the inventory's `libraries`, beside the demo and in the system's folders"
     rule = "there is one; a warning when it does not tell its version, or is older than the model asks for"
-    action = "put `librkllmrt.so` into `lib/` beside the demo, or name its folder under `paths.libraries`"
+    action = "`invoke provision`; or name its folder under the inventory's `paths.libraries`"
 
     def judge(self, board: Subject) -> Finding:
         if "runtime" not in board.facts:
@@ -102,7 +102,7 @@ class Demo(Check):
     name = "demo"
     reads = "the file at the inventory's `paths.llm_demo`"
     rule = "it is there, and our user may execute it"
-    action = "write the right path into the inventory, or on the board: `chmod +x` that file"
+    action = "`invoke provision`; or write the right path into the inventory, or on the board `chmod +x` that file"
 
     def judge(self, board: Subject) -> Finding:
         if board.entry.paths.llm_demo is None:

@@ -21,6 +21,7 @@ EVIDENCE = {
     "stderr.log",
     "dmesg.log",
     "telemetry.csv",
+    "clocks.json",
     "manifest.json",
 }
 
