@@ -41,7 +41,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of the table. ``n`` runs are behind the medians; a metric without a value is not in ``stats``."""
+    """One row of the table. ``n`` runs are behind the medians; a metric without a value is not in ``stats``.
+
+    ``forced``: checks that the board had failed before some of these runs, and it was measured all the same.
+    """
 
     board: str
     model: str | None
@@ -57,6 +60,7 @@ class Cell:
     drivers: tuple[str, ...]
     artifacts: tuple[str, ...]
     campaigns: tuple[str, ...]
+    forced: tuple[str, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -124,6 +128,7 @@ def _cell(key: _Key, runs: list[Run]) -> Cell:
         drivers=_distinct(run.driver for run in behind),
         artifacts=_distinct(run.artifact_sha256 for run in behind),
         campaigns=_distinct(run.campaign for run in behind),
+        forced=_distinct(check for run in behind for check in run.forced),
     )
 
 

@@ -6,10 +6,12 @@ banner's. One sign of a simulated board anywhere in the evidence makes the run s
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.clocks import read_clocks
+from analysis.conditions import Conditions, condition_fingerprint, soc_of, top_hz
 from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
 from analysis.outcome import End, Judgement, Logs, Outcome, judge
@@ -19,6 +21,7 @@ from analysis.stated import checks_of_stated, contradicted, stated_end, stated_t
 from analysis.text import plain
 from analysis.witnesses import available_drop, disagreement
 
+_ASKED = ("prompt_set_sha256", "prompt_id", "max_new_tokens", "max_context_len")
 MEASURED, SIMULATED, MANUAL, UNKNOWN = "measured", "simulated", "manual", "unknown"
 
 
@@ -72,7 +75,10 @@ class Run:
     artifact_sha256: str | None = None
     created_utc: str | None = None
     tool: str | None = None
+    forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     stated: str | None = None  # what a person said of a log made by hand
+    clocks: str | None = None  # pinned, partly, or why not; None where nobody looked
+    condition: str | None = None  # the fingerprint of all that must match before two runs are compared
     ttft_ms: float | None = None
     prefill_tps: float | None = None
     prefill_tokens: int | None = None
@@ -150,9 +156,10 @@ def read_run(files: RunFiles) -> Run:
     parsed = read_logs(files)
     telemetry = files.telemetry()
     values = Record(parsed.as_dict())
+    clocks = read_clocks(files.record("clocks.json"), spec.text("clocks"))
     judgement = judge(
         end=end,
-        logs=_logs(parsed, (*_changed(files), *telemetry.refutes)),
+        logs=_logs(parsed, (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes)),
         start_boot_id=start.text("boot_id"),
         told=_told(records["outcome"]),
         by_hand=by_hand,
@@ -174,7 +181,7 @@ def read_run(files: RunFiles) -> Run:
         ),
     }
     kind = spec.text("kind")
-    return Run(
+    run = Run(
         campaign=files.campaign,
         board=files.board,
         run=files.run,
@@ -206,7 +213,9 @@ def read_run(files: RunFiles) -> Run:
         artifact_sha256=spec.text("artifact.sha256"),
         created_utc=spec.text("created_utc"),
         tool=spec.text("tool"),
+        forced=spec.texts("forced"),
         stated=stated_text(spec) if by_hand else None,
+        clocks=plain(clocks.sentence) if clocks else None,
         # With an image the first token also waits for the encoder, which has its own row in a later table.
         ttft_ms=values.number("prefill.total_ms") if kind == "llm" else None,
         prefill_tps=values.number("prefill.tps"),
@@ -222,6 +231,25 @@ def read_run(files: RunFiles) -> Run:
         duration_s=end.duration_s if end else None,
         log=_relative(files, log_file),
         log_file=log_file,
+    )
+    before = _fields(facts[0])
+    return replace(
+        run,
+        condition=condition_fingerprint(
+            Conditions(
+                origin=run.origin,
+                soc=soc_of(before.get("board.compatible")),
+                dram_top_hz=top_hz(before.get("dmc.available_hz")),
+                model=run.model,
+                artifact_sha256=run.artifact_sha256,
+                npu_cores=run.npu_core_num or run.npu_cores,
+                dtype=run.dtype,
+                runtime=run.runtime,
+                driver=run.driver,
+                workload={name: getattr(run.workload, name) for name in _ASKED},
+                clocks=clocks.condition() if clocks else None,
+            )
+        ),
     )
 
 

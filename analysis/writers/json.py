@@ -50,6 +50,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "drivers": [plain(text) for text in cell.drivers],
         "artifacts": [plain(text) for text in cell.artifacts],
         "campaigns": [plain(text) for text in cell.campaigns],
+        "forced": [plain(text) for text in cell.forced],
     }
 
 

@@ -1,0 +1,78 @@
+"""A bare Debian machine goes from nothing to numbers by the verbs alone, and keeps its state over a power cut."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.home import PROJECT, Home
+from tests.vm.machine import Machine
+
+LIMIT_S = 600.0  # of a verb on an emulated machine beside other tests
+FOLDER = "/opt/provisioned"
+MODEL = "Qwen3-0.6B_W8A8_RK3588_3core.rkllm"
+
+
+@pytest.fixture
+def fresh(machine: Machine, home: Home) -> Iterator[Home]:
+    """A home that knows the machine; what a vendor would ship lies in it, and nothing of it on the machine."""
+    machine.run(["rm", "-rf", FOLDER, "/home/rock/store-of-rock"])
+    home.inventory({"vm": machine.entry(llm_demo=f"{FOLDER}/llm_demo", store=f"/root/{home.folder.name}")})
+    home.invoke("trust", "--board", "vm", "--fingerprint", machine.host_key.fingerprint)
+    vendor = home.folder / "vendor" / "rkllm-1.2.3"
+    vendor.mkdir(parents=True)
+    shutil.copy(PROJECT / "tests/e2e/llm_demo.sh", vendor / "llm_demo")
+    library = b"no code in here\0rkllm-runtime version: 1.2.3\0"
+    (vendor / "librkllmrt.so").write_bytes(library)
+    (vendor / "SHA256SUMS").write_text(f"{hashlib.sha256(library).hexdigest()}  librkllmrt.so\n")
+    home.catalogue_without("qwen3-0.6b", "architecture")  # or it would be known not to fit a machine of 768 MiB
+    (home.folder / "models").mkdir()
+    (home.folder / "models" / MODEL).write_text("cores 3\nweights\n")
+    yield home
+    machine.run(["rm", "-f", "/etc/sudoers.d/provision"])  # rock may not use sudo, in other tests
+
+
+def changed(home: Home, *words: str) -> int:
+    said = home.invoke("provision", *words, "--format", "json", limit_s=LIMIT_S)
+    (row,) = json.loads(said.stdout)
+    assert row["failed at"] is None
+    number = row["changed"]
+    assert isinstance(number, int)
+    return number
+
+
+def test_provision_push_and_bench_are_all_that_a_bare_debian_needs(fresh: Home, machine: Machine) -> None:
+    assert changed(fresh) >= 5
+    assert changed(fresh) == 0
+    fresh.invoke("push", "--cores", "3", limit_s=LIMIT_S)
+    words = ["bench", "--cores", "3", "--repeats", "1", "--format", "json"]
+    (cell,) = json.loads(fresh.invoke(*words, limit_s=LIMIT_S).stdout)
+    assert (cell["board"], cell["outcome"], cell["n"]) == ("vm", "ok", 1)
+    assert (Path(fresh.folder) / "collected").is_dir()
+
+    # What is to hold from the start on holds after one; this machine has no clocks to pin, and says so to its journal.
+    assert machine.text(["systemctl", "is-enabled", "rkfleet-clocks"]) == "enabled"
+    machine.cut()
+    machine.start()
+    machine.run(["timeout", "120", "sh", "-c", "until systemctl is-active -q rkfleet-clocks; do sleep 0.2; done"])
+    assert changed(fresh) == 0
+
+    # The same as a user who may use sudo, and whose store is nobody else's.
+    machine.run(["sh", "-c", "echo 'rock ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/provision"])
+    machine.run(["rm", "-rf", f"{FOLDER}/lib"])
+    rock = machine.entry("rock", llm_demo=f"{FOLDER}/llm_demo", store="store-of-rock")
+    fresh.inventory({"vm": {**rock, "sudo": True}})
+    assert changed(fresh) == 3  # store, runtime, membership of render
+    assert changed(fresh) == 0
+    assert machine.text(["stat", "-c", "%U", "/home/rock/store-of-rock/models", f"{FOLDER}/lib"]) == "rock\nroot"
+    assert "render" in machine.text(["id", "-nG", "rock"])
+
+    assert changed(fresh, "--playbook", "restore") == 3
+    assert changed(fresh, "--playbook", "restore") == 0
+    assert machine.run(["systemctl", "cat", "rkfleet-clocks"], check=False).returncode != 0
+    assert machine.text(["ls", f"{FOLDER}/lib"]) == "librkllmrt.so"
