@@ -31,7 +31,6 @@ BOOT_TOOK_S = 19  # uptime when the SSH server of such a board begins to answer
 NEEDED = ("unshare", "nsenter", "setsid", "mount", "umount", "pivot_root", "sh", "tar")
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOGIN_ENVIRONMENT = {"HOME": "/root", "USER": "root", "LOGNAME": "root", "PATH": SEARCH_PATH}
-LOGIN_ENVIRONMENT["RKFLEET_SAMPLE_HZ"] = "10"  # a run is over many times sooner than on a real board
 
 _MOUNT_FLAGS = (
     (os.ST_NOSUID, "nosuid"),
