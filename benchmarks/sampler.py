@@ -68,7 +68,7 @@ def run(rounds: int, big: bool) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, _watched() as pid:
         root = _board(Path(folder))
         kept = [_round(shells, pid, Path(folder), root, _PIDSTAT if has_pidstat else _WITHOUT) for _ in range(rounds)]
-    name = "pidstat | awk | bc, awk" if has_pidstat else "sleep, cat | awk | bc, awk (no pidstat here)"
+    name = "pidstat to awk to bc, and awk" if has_pidstat else "cat to awk to bc, and awk (no pidstat here)"
     theirs = [each[THEIRS].all_ms for each in kept]
     told = f"{name}: {spread(theirs, 'ms', 1)}"
     rows = []

@@ -54,10 +54,13 @@ def test_the_numbers_are_those_that_the_board_really_made(home):
     assert cell["memory_rkllm_bytes"] == pytest.approx(truth["peak_bytes"], abs=0.006 * 2**30)
 
 
-def test_three_witnesses_tell_the_memory_that_the_board_really_gave(home):
-    home.inventory({"a": virtual(time_scale=5)})  # seconds, as a sample a second needs them
-    done = home.invoke("bench", "--cores", "3", "--repeats", "1", "--format", "json")
-    (cell,) = json.loads(done.stdout)
+def test_the_samples_tell_the_memory_that_the_board_really_gave_and_that_it_was_throttled(home):
+    scale = 5  # seconds, as a sample a second needs them
+    home.inventory({"a": virtual(time_scale=scale), "hot": virtual(time_scale=scale, traits=["capped"])})
+    done = home.invoke("bench", "--cores", "3", "--repeats", "1", "--format", "json", code=1)
+    cell, hot = json.loads(done.stdout)
+    assert hot["outcome"] == "tainted"
+    assert "throttled against heat: cpufreq-cpu4 at state 3, cpufreq-cpu6 at state 3" in str(hot["reasons"])
     truth = home.truth("a")
     peak = [line for line in truth if line["event"] == "turn"][-1]["peak_bytes"]
     system = [line for line in truth if line["event"] == "load"][-1]["system_bytes"]
@@ -69,7 +72,7 @@ def test_three_witnesses_tell_the_memory_that_the_board_really_gave(home):
     assert system > 1.2 * peak
     assert cell["memory_note"].startswith("memory: RKLLM says")
     assert 20_000 < cell["max_temperature_mc"] < 85_000
-    (first, *_) = home.runs()[-1].joinpath("telemetry.csv").read_text().splitlines()
+    (first, *_) = home.runs()[0].joinpath("telemetry.csv").read_text().splitlines()
     assert {"pswpin_pages", "soc_mc", "npu_mc", "cpufreq-cpu4_state", "dmc_hz"} <= set(first.split(","))
 
 
