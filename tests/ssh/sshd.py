@@ -178,11 +178,11 @@ def playing_board(folder: Path) -> str:
     Of several SetEnv, sshd takes the first alone, but one in a Match block before it.
     """
     own = f"RKFLEET_BOARD_LOCK={folder}/board.lock RKFLEET_LEASE={folder}/lease RKFLEET_WAY=setsid"
-    own += f" RK_SYSROOT={_fit_board(folder / 'kernel')}"
+    own += f" RK_SYSROOT={fit_board(folder / 'kernel')}"
     return f"Match all\nSetEnv SHLVL=5 {own}\n"
 
 
-def _fit_board(root: Path) -> Path:
+def fit_board(root: Path) -> Path:
     """A tree that ``facts.sh`` finds a healthy RK3588 in; the time and the boot are this machine's."""
     clock = {"governor": "performance", "cur_freq": "1000000000", "available_governors": "performance"}
     pages = {
