@@ -465,7 +465,7 @@ def test_facts_that_hang_in_a_driver_do_not_hold_up_the_run(board: BoardUnderTes
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts)
     (scripts / "facts.sh").write_text("exec sleep 1000\n")
-    board.env["RKFLEET_FACTS_S"] = "1"
+    board.env["RKFLEET_FACTS_S"] = "0.3"
     argv = [str(board.stubs / "sh"), str(scripts / "job.sh"), "start", str(board.run_dir()), "60", "--", "echo", "hi"]
     subprocess.run(argv, input=b"{}", env=board.env, check=True, capture_output=True)
     assert board.wait(board.run_dir())["result"] == "success"
