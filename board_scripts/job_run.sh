@@ -271,7 +271,7 @@ JSON
     if [ ! -e "$dir/.armed" ]; then result=timeout status=124; fi
     if [ -n "$was_stopped" ]; then
         if going_down "$way"; then
-            rm -f -- "$dir/.reserve" "$dir/.end" "$dir/.helper" "$dir/.armed" "$dir/keeper.lock"
+            rm -f -- "$dir/.reserve" "$dir/.end" "$dir/.helper" "$dir/.armed" "$dir/keeper.lock" "$dir/.clocks" "$dir/.pinning"
             exit 0
         fi
         # A system without systemd says TERM to everybody when it goes down, and KILL a moment later; then no end is
