@@ -111,7 +111,8 @@ def check_whole(folder: Path) -> None:
         assert isinstance(json.loads(path.read_bytes()), dict), path
 
 
-SCAFFOLD = {".reserve", ".end", ".armed", ".helper", ".clocks", ".pinning"}  # of a run; a power cut leaves them beside its logs
+# Of a run; a power cut leaves them beside its logs.
+SCAFFOLD = {".reserve", ".end", ".armed", ".helper", ".clocks", ".pinning"}
 
 
 def halves(machine: Machine, store: str, cut: str = "") -> list[str]:
