@@ -20,7 +20,7 @@ MOMENTS = (
     "disk_full",
 )  # at any time
 STRIKES = frozenset({"reboot", "power_loss", "freeze", "cut", "slow", "corrupt"})
-FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"}
+FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full", "encoder_failed"}
 MAX_DISK_MIB = 4096  # a limited disk is memory of this machine
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")  # also the board's host name, and Linux allows 64
 

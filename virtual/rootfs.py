@@ -14,6 +14,7 @@ from pathlib import Path
 
 from virtual.config import BoardConfig
 from virtual.isolation import login_shell
+from virtual.layouts import LAYOUTS, Arguments
 
 KERNEL_RELEASE = "6.1.99-vendor-rk35xx"
 KERNEL_VERSION = "#1 SMP PREEMPT Wed Mar 12 09:14:22 UTC 2025"
@@ -22,8 +23,17 @@ _FIRMWARE = Path(__file__).with_name("firmware")
 
 _PROGRAMS = {
     "opt/rkllm/llm_demo": "llm_demo",
+    "opt/rkllm/demo": "llm_demo",
+    "opt/rkllm/VLM_NPU": "llm_demo",
     "usr/local/bin/dmesg": "dmesg",
     "usr/local/bin/uname": "uname",
+}
+# Sentences that the binary of the vendor's multimodal demo has in it since a version; nothing executes them here.
+_WORDS = {
+    Arguments.PLAIN: "",
+    Arguments.CORES: "",
+    Arguments.MARKERS: "# [Warning] Using default img_start/img_end/img_content\n",
+    Arguments.PLATFORM: "# [Warning] Using default img_start/img_end/img_content\n# Error: Unknown platform: \n",
 }
 
 
@@ -51,6 +61,7 @@ def factory_archive(name: str, config: BoardConfig) -> bytes:
     modes = dict.fromkeys(_PROGRAMS, 0o755)
     files = {path: text.encode() for path, text in texts.items()}
     files |= {path: (_FIRMWARE / source).read_bytes() for path, source in _PROGRAMS.items()}
+    files["opt/rkllm/demo"] += _WORDS[LAYOUTS[config.runtime].arguments].encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path, content in sorted(files.items()):

@@ -57,6 +57,10 @@ def test_the_stand_ins_are_the_files_that_are_made_for_virtual_boards(tmp_path: 
             (one.file, one.npu_core_num, one.size_bytes, one.sha256, one.dtype, one.toolkit, one.max_context)
             for one in model.artifacts
             if one.standin
+        } | {
+            (one.file, None, one.size_bytes, one.sha256, one.dtype, one.toolkit, None)
+            for one in model.vision_artifacts
+            if one.standin
         }
         made = {
             (one.file, one.npu_core_num, one.size_bytes, one.sha256, one.dtype, one.toolkit, one.max_context)
