@@ -58,6 +58,7 @@ class Cell:
     runtimes: tuple[str, ...]
     drivers: tuple[str, ...]
     artifacts: tuple[str, ...]
+    encoders: tuple[str, ...]
     campaigns: tuple[str, ...]
 
     @property
@@ -116,7 +117,8 @@ def _cell(key: _Key, runs: list[Run]) -> Cell:
         model_title=min((run.model_title for run in runs if run.model_title), default=None),
         runtimes=_distinct(run.runtime for run in behind),
         drivers=_distinct(run.driver for run in behind),
-        artifacts=_distinct(sha256 for run in behind for sha256 in (run.artifact_sha256, run.encoder_sha256)),
+        artifacts=_distinct(run.artifact_sha256 for run in behind),
+        encoders=_distinct(run.encoder_sha256 for run in behind),
         campaigns=_distinct(run.campaign for run in behind),
     )
 

@@ -106,7 +106,9 @@ def refusal(text: str, *, image: bool = False) -> str:
     if _NUMBER.fullmatch(bare):
         return f"{shown(text)} is a bare number; the demo takes it for one of its own preset questions"
     if image and text.count(IMAGE) != 1:
-        return f"{shown(text)} has {IMAGE} {text.count(IMAGE)} times; a vision prompt has it once, a text set nowhere"
+        return (
+            f"{shown(text)} has {IMAGE} {text.count(IMAGE)} times; each prompt of a set for vision models has it once"
+        )
     if image and not text.replace(IMAGE, "").strip():
         return "the prompt asks nothing about the image"
     if not image and IMAGE in bare:
