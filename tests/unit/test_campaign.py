@@ -16,8 +16,8 @@ import pytest
 from fleet import campaign, plan
 from fleet.cell import Ordering, Workload
 from fleet.config.catalogue import Catalogue, load_catalogue
-from fleet.config.inventory import BoardEntry, load_inventory
 from fleet.config.images import load_image
+from fleet.config.inventory import BoardEntry, load_inventory
 from fleet.config.prompts import Prompt, PromptSet
 from fleet.errors import ConfigError
 from fleet.plan import Request
