@@ -51,7 +51,9 @@ def test_the_encoder_s_cores_are_a_column_of_their_own_and_the_files_lie_on_the_
     rows = list(csv.DictReader((home.folder / "reports/summary.csv").open()))
     seen = {(row["vision cores"], row["vision cores in log"], row["resolution"], row["image"]) for row in rows}
     assert seen == {("", "", "", ""), ("1", "1", "448x448", "house"), ("3", "3", "448x448", "house")}
-    again = home.invoke("bench", "--model", "qwen3-0.6b,qwen3-vl-2b", *words[2:4], "--repeats", "1")  # the second time nothing is sent
+    again = home.invoke(
+        "bench", "--model", "qwen3-0.6b,qwen3-vl-2b", *words[2:4], "--repeats", "1"
+    )  # the second time nothing is sent
     assert "pushed" not in again.stderr
     shown = again.stdout.splitlines()[0]
     assert "TTFT ms" in shown and "image encode ms" in shown and "vision cores" in shown
