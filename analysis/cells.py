@@ -42,7 +42,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of the table. ``n`` runs are behind the medians; a metric without a value is not in ``stats``."""
+    """One row of the table. ``n`` runs are behind the medians; a metric without a value is not in ``stats``.
+
+    ``forced``: checks that the board had failed before some of these runs, and it was measured all the same.
+    """
 
     board: str
     model: str | None
@@ -60,6 +63,7 @@ class Cell:
     artifacts: tuple[str, ...]
     encoders: tuple[str, ...]
     campaigns: tuple[str, ...]
+    forced: tuple[str, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -120,6 +124,7 @@ def _cell(key: _Key, runs: list[Run]) -> Cell:
         artifacts=_distinct(run.artifact_sha256 for run in behind),
         encoders=_distinct(run.encoder_sha256 for run in behind),
         campaigns=_distinct(run.campaign for run in behind),
+        forced=_distinct(check for run in behind for check in run.forced),
     )
 
 

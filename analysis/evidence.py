@@ -26,11 +26,12 @@ JSON_LIMIT_BYTES = 2**20  # facts of a board are 10 KiB
 LOG_LIMIT_BYTES = 64 * 2**20  # a 1000-token answer is 5 KiB; of a longer log the two ends are read
 REBOOT_LIMIT_BYTES = 2**20  # a board sends 256 KiB at most
 TEXT_LIMIT = 4096  # characters of one field
+TEXTS_LIMIT = 100  # entries of one list
 INT_LIMIT = 2**63  # a number beyond it is no count of anything
 
 COLLECTED = (
     *("spec.json", "start.json", "end.json", "facts.before.json", "facts.after.json"),
-    *("stdout.log", "stderr.log", "dmesg.log", "telemetry.csv", "reboot.log"),
+    *("stdout.log", "stderr.log", "dmesg.log", "telemetry.csv", "clocks.json", "reboot.log"),
 )
 LOGS = ("stdout.log", "stderr.log", "dmesg.log")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
@@ -71,6 +72,12 @@ class Record:
         if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) >= INT_LIMIT:
             return None
         return float(value) if math.isfinite(value) else None
+
+    def texts(self, path: str) -> tuple[str, ...]:
+        """A list of strings; whatever else is in it is left out."""
+        value = self.get(path)
+        listed = value[:TEXTS_LIMIT] if isinstance(value, list) else []
+        return tuple(text[:TEXT_LIMIT] for text in listed if isinstance(text, str) and text)
 
     def flag(self, path: str) -> bool | None:
         """``true`` or ``false``, nothing that merely looks like it."""

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from tabulate import tabulate
 
@@ -22,8 +23,17 @@ def check_format(form: str) -> None:
         raise UnknownFormat(form, FORMATS)
 
 
-def listing(rows: Sequence[Mapping[str, Value]], form: str = "table", *, empty: str = "nothing") -> str:
-    """The rows, whose keys are the headings. Columns that are empty in every row are left out of a drawn table."""
+def listing(
+    rows: Sequence[Mapping[str, Value]],
+    form: str = "table",
+    *,
+    empty: str = "nothing",
+    widths: Mapping[str, int] = MappingProxyType({}),
+) -> str:
+    """The rows, whose keys are the headings. Columns that are empty in every row are left out of a drawn table.
+
+    ``widths``: characters after which a column of a terminal's table goes on in the next line.
+    """
     check_format(form)
     if form == "json":
         return json.dumps([dict(row) for row in rows], ensure_ascii=False, indent=1)
@@ -43,6 +53,7 @@ def listing(rows: Sequence[Mapping[str, Value]], form: str = "table", *, empty: 
         headers=shown,
         tablefmt="github" if form == "md" else "simple",
         disable_numparse=True,
+        maxcolwidths=[widths.get(key) for key in shown] if widths and form == "table" else None,
     )
 
 

@@ -199,12 +199,15 @@ RUN_COLUMNS: tuple[Label | Metric, ...] = (
     Label("driver", "driver", "rknpu driver version, from the banner, else from the board's facts"),
     Label("toolkit", "toolkit", "version of the toolkit that made the artifact, from the banner"),
     Label("dtype", "dtype", "quantisation, from the banner"),
+    Label("clocks", "clocks", "pinned for the length of the run, as is, or what could not be pinned and why"),
+    Label("condition", "condition", "fingerprint of all that must match before two runs may be compared"),
     Label("artifact", "artifact", "model file"),
     Label("artifact_sha256", "artifact sha256", "of the model file, as planned"),
     Label("encoder", "encoder", "vision encoder file"),
     Label("encoder_sha256", "encoder sha256", "of the vision encoder file, as planned"),
     Label("created_utc", "created (UTC)", "when the run was planned, ISO 8601, workstation's clock"),
     Label("tool", "rkfleet", "version of rkfleet that planned the run"),
+    Label("forced", "failed checks", "checks that the board had failed when it was measured all the same (--force)"),
     Label("log", "log", "the run's standard output, relative to the project"),
 )
 
@@ -223,6 +226,7 @@ CELL_COLUMNS: tuple[Label | Metric, ...] = (
     Label("artifacts", "artifacts", "first 12 digits of the sha256 of each model file behind these runs"),
     Label("encoders", "encoders", "the same of each vision encoder file"),
     Label("campaigns", "campaigns", "how many campaigns the runs are from"),
+    Label("forced", "failed checks", "checks that the board had failed before these runs (--force)"),
     Label("reasons", "reasons", "why runs are not ok"),
 )
 

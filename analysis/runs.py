@@ -6,10 +6,12 @@ banner's. One sign of a simulated board anywhere in the evidence makes the run s
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.clocks import read_clocks
+from analysis.conditions import Conditions, condition_fingerprint, soc_of, top_hz
 from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
 from analysis.outcome import End, Judgement, Logs, Outcome, judge
@@ -18,7 +20,9 @@ from analysis.reboot import Why, explain
 from analysis.stated import checks_of_stated, contradicted, stated_end, stated_text
 from analysis.text import plain
 
+_ASKED = ("prompt_set_sha256", "prompt_id", "max_new_tokens", "max_context_len")
 MEASURED, SIMULATED, MANUAL, UNKNOWN = "measured", "simulated", "manual", "unknown"
+_SEEING = ("encoder_sha256", "vision_cores", "vision_core_num", "resolution")
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,10 @@ class Run:
     resolution: str | None = None
     created_utc: str | None = None
     tool: str | None = None
+    forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     stated: str | None = None  # what a person said of a log made by hand
+    clocks: str | None = None  # pinned, partly, or why not; None where nobody looked
+    condition: str | None = None  # the fingerprint of all that must match before two runs are compared
     ttft_ms: float | None = None
     prefill_tps: float | None = None
     prefill_tokens: int | None = None
@@ -157,9 +164,10 @@ def read_run(files: RunFiles) -> Run:
     end = _ended(files, spec)
     parsed = read_logs(files)
     values = Record(parsed.as_dict())
+    clocks = read_clocks(files.record("clocks.json"), spec.text("clocks"))
     judgement = judge(
         end=end,
-        logs=_logs(parsed, files.changed()),
+        logs=_logs(parsed, files.changed(), clocks.broken if clocks else ()),
         start_boot_id=start.text("boot_id"),
         told=_told(records["outcome"]),
         by_hand=by_hand,
@@ -173,7 +181,7 @@ def read_run(files: RunFiles) -> Run:
     memory_gib = values.number("memory_gb")  # the runtime prints VmHWM / 2**20 kB and calls it GB: it is GiB
     kind = spec.text("kind")
     prefill_ms, encode_ms = values.number("prefill.total_ms"), values.number("image_encode_ms")
-    return Run(
+    run = Run(
         campaign=files.campaign,
         board=files.board,
         run=files.run,
@@ -212,7 +220,9 @@ def read_run(files: RunFiles) -> Run:
         resolution=values.text("resolution"),
         created_utc=spec.text("created_utc"),
         tool=spec.text("tool"),
+        forced=spec.texts("forced"),
         stated=stated_text(spec) if by_hand else None,
+        clocks=plain(clocks.sentence) if clocks else None,
         # With an image the first token also waits for the encoder: that is a metric of its own.
         ttft_ms=prefill_ms if kind == "llm" else None,
         vision_ttft_ms=prefill_ms + encode_ms if prefill_ms is not None and encode_ms is not None else None,
@@ -230,6 +240,33 @@ def read_run(files: RunFiles) -> Run:
         log=_relative(files, log_file),
         log_file=log_file,
     )
+    before = _fields(facts[0])
+    return replace(
+        run,
+        condition=condition_fingerprint(
+            Conditions(
+                origin=run.origin,
+                soc=soc_of(before.get("board.compatible")),
+                dram_top_hz=top_hz(before.get("dmc.available_hz")),
+                model=run.model,
+                artifact_sha256=run.artifact_sha256,
+                npu_cores=run.npu_core_num or run.npu_cores,
+                dtype=run.dtype,
+                runtime=run.runtime,
+                driver=run.driver,
+                workload=_compared(run),
+                clocks=clocks.condition() if clocks else None,
+            )
+        ),
+    )
+
+
+def _compared(run: Run) -> dict[str, Any]:
+    """What was asked of the model; of a vision model also what the image and its encoder were."""
+    asked: dict[str, Any] = {name: getattr(run.workload, name) for name in _ASKED}
+    if run.kind == "vlm":
+        asked |= {"image_sha256": run.workload.image_sha256} | {name: getattr(run, name) for name in _SEEING}
+    return asked
 
 
 def _fields(record: Record | Unreadable | None) -> Record:
@@ -319,7 +356,7 @@ def _planned(spec: Record) -> Planned:
     )
 
 
-def _logs(parsed: ParsedRun, changed: tuple[str, ...]) -> Logs:
+def _logs(parsed: ParsedRun, changed: tuple[str, ...], unsteady: tuple[str, ...]) -> Logs:
     errno = parsed.log.details.get("errno")
     return Logs(
         has_table=parsed.log.perf_present,
@@ -328,5 +365,5 @@ def _logs(parsed: ParsedRun, changed: tuple[str, ...]) -> Logs:
         advice=parsed.advice,
         errno=errno if isinstance(errno, int) else None,
         driver_too_old="driver_too_old" in parsed.log.warnings,
-        refuted=(*parsed.reasons, *(f"{name} is not what was collected" for name in changed)),
+        refuted=(*parsed.reasons, *(f"{name} is not what was collected" for name in changed), *unsteady),
     )

@@ -20,6 +20,7 @@ BENCHMARKS = {
     "list": "benchmarks.list_verbs",
     "dead_board": "benchmarks.dead_board",
     "push": "benchmarks.push",
+    "provision": "benchmarks.provision",
     "parse": "benchmarks.parse",
     "virtual": "benchmarks.virtual_boards",
 }

@@ -112,7 +112,7 @@ class Watch:
             self._look()
 
     def _look(self) -> None:
-        pids = _below([_pid(path) for path in self._home.glob(".virtual/*/board.json")])
+        pids = _pids(self._home)
         self.cpu_s = max(self.cpu_s, sum(map(_cpu_s, pids)))  # what ended counts with whoever waited for it
         self.pss_bytes = max(self.pss_bytes, sum(map(_pss_bytes, pids)))
 
@@ -128,6 +128,15 @@ def _watched(home: Path) -> Iterator[Watch]:
         down = [sys.executable, "-m", "virtual", "down", "--all", "--state", str(home / ".virtual")]
         if subprocess.run(down, cwd=PROJECT, capture_output=True, timeout=60).returncode:
             raise Failed("the virtual boards do not stop")
+
+
+def boards_cpu_s(home: Path) -> float:
+    """CPU time that the boards of this home have used since they were switched on."""
+    return sum(map(_cpu_s, _pids(home)))
+
+
+def _pids(home: Path) -> set[int]:
+    return _below([_pid(path) for path in home.glob(".virtual/*/board.json")])
 
 
 def _pid(record: Path) -> int:

@@ -1,7 +1,10 @@
 #!/bin/sh
 # facts.sh - print what this board is and how it stands now, as one JSON object on one line.
 #   facts.sh [--disk PATH]... [--lib PATH]...     also `sh -s -- [OPTION]... <facts.sh`, with nothing on the board
+#   facts.sh … --check STORE [--demo PATH] [--folder DIR]... [--file SHA256/NAME]...
 # --disk: total and free bytes of the file system of PATH. --lib: a runtime library, or a folder to look for them.
+# --check: also what only the checks of a board ask for, under "check"; it costs a third of a second. --file: a model
+# file (SHA256 may be empty), looked for in each --folder and in STORE; no file is read, only what is remembered of it.
 # Whatever can not be read is null, and "missing" has the reason under its dotted name. Changes nothing.
 # Exit: 0 printed, 2 usage.
 #
@@ -318,8 +321,8 @@ cpu() {
     obj="[${list#,}]"
 }
 
-runtime() {                                          # uses `libs`, one path a line
-    rkllm='' rknn='' seen='
+runtime() {                                          # uses `libs`, one path a line; sets `first_rkllm`
+    rkllm='' rknn='' first_rkllm='' seen='
 '
     while IFS= read -r lib; do
         [ -n "$lib" ] || continue
@@ -363,7 +366,10 @@ $1
     str_value path "$1"
     if [ -n "$version" ]; then str_value version "$version"; else no_value version "no text '$phrase' in $1"; fi
     case $kind in
-        rkllm) rkllm="$rkllm,{${obj#,}}" ;;
+        rkllm)
+            first_rkllm=${first_rkllm:-$1}
+            rkllm="$rkllm,{${obj#,}}"
+            ;;
         *) rknn="$rknn,{${obj#,}}" ;;
     esac
 }
@@ -432,15 +438,19 @@ DISKS
     obj="[${list#,}]"
 }
 
+# A display or a GPU has nodes of the same name. Where the kernel does not say whose a node is, it may be the NPU's.
+is_npu() {                                           # DEVICE
+    [ -e "$1" ] || return 1
+    peek "$root/sys/class/drm/${1##*/}/device/uevent" || return 0
+    case $text in DRIVER=RKNPU | DRIVER=rknpu | DRIVER=rocket) return 0 ;; DRIVER=*) return 1 ;; *) return 0 ;; esac
+}
+
 # Processes with the NPU's device open. A look through all of /proc costs most of this script's time, and is only
-# taken where there is such a device. A display or GPU behind renderD* does not count.
+# taken where there is such a device.
 npu_users() {
     set --
     for device in "$root"/dev/dri/renderD* "$root/dev/rknpu" "$root/dev/accel/accel0"; do
-        [ -e "$device" ] || continue
-        if peek "$root/sys/class/drm/${device##*/}/device/uevent"; then
-            case $text in DRIVER=RKNPU | DRIVER=rknpu | DRIVER=rocket) ;; DRIVER=*) continue ;; *) ;; esac
-        fi
+        is_npu "$device" || continue
         set -- "$@" -o -lname "${device#"$root"}"
     done
     obj='[]'
@@ -459,6 +469,8 @@ npu_users() {
         last=$pid obj='' prefix=npu_users.$pid.
         num_value pid "$pid"
         str_field comm "$root/proc/$pid/comm"
+        run=$($as_root grep -az '^RKFLEET_RUN=' "$root/proc/$pid/environ" 2>/dev/null | tr -d '\000') || :
+        [ -z "$run" ] || str_value run "${run#RKFLEET_RUN=}"
         list="$list,{${obj#,}}"
     done <<FOUND
 $found
@@ -495,7 +507,7 @@ who() {                                              # sets `uid` and `sudo`; th
 
 tools() {
     obj=
-    for tool in flock setsid stdbuf timeout sha256sum; do
+    for tool in flock setsid stdbuf timeout sha256sum awk dd find stat; do
         if have "$tool"; then obj="$obj,\"$tool\":true"; else obj="$obj,\"$tool\":false"; fi
     done
     if [ -d "$root/run/systemd/system" ] && have systemd-run; then
@@ -506,16 +518,200 @@ tools() {
     obj="{${obj#,}}"
 }
 
+# What the checks ask for beyond a run's facts.
+checks() {                                           # uses `store`, `demo`, `folders`, `files`
+    before=$(sample)
+    case $store in /*) ;; *) store=${HOME:-}/$store ;; esac
+    out=
+    device_rights; out="$out,\"device\":$obj"
+    demo_program; out="$out,\"demo\":$obj"
+    glibc; out="$out,\"glibc\":$obj"
+    model_files; out="$out,\"files\":$obj"
+    background; out="$out,\"background\":$obj"
+    obj="{${out#,}}"
+}
+
+device_rights() {                                    # of the user who asks, which is who runs the demo
+    obj='' prefix=check.device.
+    for device in "$root"/dev/dri/renderD* "$root/dev/rknpu" "$root/dev/accel/accel0"; do
+        is_npu "$device" || continue
+        str_value path "${device#"$root"}"
+        may=
+        [ ! -r "$device" ] || may=r
+        [ ! -w "$device" ] || may=${may}w
+        str_value may "$may"
+        obj="{${obj#,}}"
+        return 0
+    done
+    miss check.device "no /dev/dri/renderD* of the NPU, no /dev/rknpu, no /dev/accel/accel0"
+    obj=null
+}
+
+demo_program() {
+    if [ -z "$demo" ]; then
+        miss check.demo "the inventory has no llm_demo for this board"
+        obj=null
+        return 0
+    fi
+    obj='' prefix=check.demo.
+    str_value path "$demo"
+    is=missing
+    [ ! -e "$demo" ] || is=there
+    if [ -f "$demo" ] && [ -x "$demo" ]; then is=executable; fi
+    str_value is "$is"
+    obj="{${obj#,}}"
+}
+
+# The C library that is there, and the newest one that the runtime or the demo was linked against.
+glibc() {                                            # uses `first_rkllm`
+    obj='' prefix=check.glibc.
+    version=$(getconf GNU_LIBC_VERSION 2>/dev/null) || version=
+    case $version in
+        glibc\ *) str_value version "${version#glibc }" ;;
+        *) no_value version "getconf knows no GNU_LIBC_VERSION" ;;
+    esac
+    needed='' needed_by=
+    for file in "$first_rkllm" "$demo"; do
+        [ -f "$file" ] && [ -r "$file" ] || continue
+        number=$(grep -ao 'GLIBC_2\.[0-9][0-9]*' "$file" 2>/dev/null | sed 's/.*\.//' | sort -n | tail -n 1) || :
+        if is_count "$number" && [ "$number" -gt "${needed:-0}" ]; then needed=$number needed_by=$file; fi
+    done
+    if [ -n "$needed" ]; then
+        str_value needed "2.$needed"
+        str_value needed_by "$needed_by"
+    else
+        no_value needed "neither the runtime nor the demo names a glibc"
+        no_value needed_by "neither the runtime nor the demo names a glibc"
+    fi
+    obj="{${obj#,}}"
+}
+
+# Every copy of the files, by name in the folders and by content in the store; the sha256 as artifact.sh remembers it.
+model_files() {
+    list='' number=0
+    while IFS= read -r file; do
+        [ -n "$file" ] || continue
+        name=${file#*/}
+        seen='
+'
+        while IFS= read -r folder; do
+            [ -n "$folder" ] || continue
+            case $folder in /*) ;; *) folder=${HOME:-}/$folder ;; esac
+            model_file "$folder/$name"
+        done <<FOLDERS
+$folders
+$store/models
+FOLDERS
+        [ -z "${file%%/*}" ] || model_file "$store/sha256/${file%%/*}"
+    done <<FILES
+$files
+FILES
+    obj="[${list#,}]"
+}
+model_file() {                                       # PATH
+    case $seen in *"
+$1
+"*) return 0 ;; *) seen="$seen$1
+" ;; esac
+    [ -f "$1" ] && identity=$(stat -L -c '%s %.9Y %i' -- "$1" 2>/dev/null) || return 0
+    obj='' prefix=check.files.$number.
+    number=$((number + 1))
+    str_value name "$name"
+    str_value path "$1"
+    num_value size_bytes "${identity%% *}"
+    record=$(printf '%s' "$1" | sha256sum 2>/dev/null | cut -c1-32)
+    text=
+    if peek "$store/models/.sha256/$record" && [ "${text% *}" = "$identity" ]; then
+        str_value sha256 "${text##* }"
+    else
+        no_value sha256 "not computed since the file was last changed"
+    fi
+    list="$list,{${obj#,}}"
+}
+
+# `U UPTIME SWAPPED-PAGES`, then for each process `PID STARTED TICKS NAME`; of names only what is harmless.
+sample() {
+    {
+        cat "$root/proc/uptime" "$root/proc/vmstat" || :
+        echo processes
+        cat "$root"/proc/[0-9]*/stat || :
+    } 2>/dev/null | awk '
+        $1 == "processes" && NF == 1 { print "U", uptime, swapped == "" ? "-" : swapped; inside = 1; next }
+        !inside && NR == 1 { uptime = $1 }
+        !inside && ($1 == "pswpin" || $1 == "pswpout") { swapped += $2 }
+        inside && /^[0-9]+ \(.*\) / {
+            n = split($0, part, ")")
+            split(part[n], field, " ")
+            name = $0
+            sub(/^[0-9]+ \(/, "", name)
+            sub(/\) [^)]*$/, "", name)
+            gsub(/[^ -~]/, "?", name)
+            print $1, field[20], field[12] + field[13], name
+        }'
+}
+
+# Who else uses the processors, in cores: what each process has used since `before`. We and our children do not count.
+background() {
+    sleep 0.3 2>/dev/null || sleep 1
+    after=$(sample)
+    used=$(printf '%s\n%s\n' "$before" "$after" | awk -v me=$$ -v parent="${PPID:-0}" '
+        $1 == "U" { turn++; uptime[turn] = $2; swapped[turn] = $3; next }
+        turn == 1 { was[$1 " " $2] = $3 }
+        turn == 2 && $1 != me && $1 != parent && ($1 " " $2) in was {
+            ticks = $3 - was[$1 " " $2]
+            processes++
+            if (ticks <= 0) next
+            sum += ticks
+            if (ticks > most) { most = ticks; pid = $1; name = $0 }
+        }
+        END {
+            seconds = uptime[2] - uptime[1]
+            if (!processes || seconds <= 0) exit
+            sub(/^[^ ]+ [^ ]+ [^ ]+ /, "", name)
+            moved = swapped[1] == "-" || swapped[2] == "-" ? "-" : swapped[2] - swapped[1]
+            printf "%.2f %.2f %s %d %s\n", seconds, sum / 100 / seconds, moved, pid, name
+        }') || used=
+    if [ -z "$used" ]; then
+        miss check.background "no processes in $root/proc"
+        obj=null
+        return 0
+    fi
+    read -r seconds cores moved pid name <<USED
+$used
+USED
+    obj='' prefix=check.background.
+    num_value seconds "$seconds"
+    num_value cores "$cores"
+    if [ "$moved" = - ]; then no_value swapped_pages "no pswpin in $root/proc/vmstat"; else num_value swapped_pages "$moved"; fi
+    if [ "$pid" -gt 0 ]; then
+        num_value most_pid "$pid"
+        str_value most_comm "$name"
+    fi
+    obj="{${obj#,}}"
+}
+
 main() {
-    disks='' libs=''
+    disks='' libs='' store='' demo='' folders='' files=''
     while [ $# -gt 0 ]; do
         case ${1-}:$# in
-            --disk:1 | --lib:1) printf 'facts.sh: %s needs a path\n' "$1" >&2; exit 2 ;;
+            --disk:1 | --lib:1 | --check:1 | --demo:1 | --folder:1 | --file:1)
+                printf 'facts.sh: %s needs a path\n' "$1" >&2
+                exit 2
+                ;;
             --disk:*) disks="$disks$2
 " ;;
             --lib:*) libs="$libs$2
 " ;;
-            *) printf 'facts.sh: unknown option %s\nusage: facts.sh [--disk PATH]... [--lib PATH]...\n' "$1" >&2; exit 2 ;;
+            --check:*) store=$2 ;;
+            --demo:*) demo=$2 ;;
+            --folder:*) folders="$folders$2
+" ;;
+            --file:*) files="$files$2
+" ;;
+            *)
+                printf 'facts.sh: unknown option %s\nusage: facts.sh [--disk PATH]... [--lib PATH]... [--check STORE …]\n' "$1" >&2
+                exit 2
+                ;;
         esac
         shift 2
     done
@@ -543,6 +739,11 @@ main() {
     disk; out="$out,\"disk\":$obj"
     npu_users; out="$out,\"npu_users\":$obj"
     tools; out="$out,\"user\":$user,\"tools\":$obj"
+    if [ -n "$store" ]; then
+        facts=$out
+        checks
+        out="$facts,\"check\":$obj"
+    fi
     printf '%s,"missing":{%s}}\n' "$out" "${missing#,}"
 }
 # The script may itself be standard input: nothing that it starts may read from there.

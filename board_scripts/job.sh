@@ -1,8 +1,9 @@
 #!/bin/sh
 # job.sh - the only door to the runs on this board. A run is detached, and all that is known of it lies in RUN_DIR.
-#   job.sh start RUN_DIR LIMIT_S [--lease TOKEN] [--memory BYTES] -- PROGRAM ARG...   stdin becomes spec.json;
-#                                                    {"started": true}, or false: was started before. BYTES: more the
-#                                                    run may not have, where the board can see to that
+#   job.sh start RUN_DIR LIMIT_S [--lease TOKEN] [--memory BYTES] [--clocks PROFILE] -- PROGRAM ARG...
+#                                                    stdin becomes spec.json; {"started": true}, or false: was started
+#                                                    before. BYTES: more the run may not have, where the board can see to
+#                                                    that. PROFILE: of clocks.sh, as_is unless given
 #   job.sh state RUN_DIR                             {"start", "end", "now": {"boot_id", "uptime_s", "run_alive"}}
 #   job.sh list RUNS_DIR                             {"boot_id", "uptime_s", "runs": [{"campaign", "run", "start", "end", "run_alive"}]}
 #   job.sh follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files]   frames (see follow below) until the run is over
@@ -22,7 +23,9 @@ case $0 in /*) here=${0%/*} ;; */*) here=$PWD/${0%/*} ;; *) here=$PWD ;; esac
 . "$here/lib.sh"
 . "$here/job_state.sh"
 . "$here/lease_state.sh"
+. "$here/clocks_saved.sh"
 . "$here/job_run.sh"
+. "$here/job_clocks.sh"
 . "$here/job_systemd.sh"
 . "$here/job_reboot.sh"
 . "$here/job_follow.sh"
@@ -33,17 +36,21 @@ BUSY=75 CANTCREAT=73
 START_FREE_KIB=${RKFLEET_START_FREE_KIB:-16384}      # a run's evidence takes 100 KiB; a disk fuller than this is about to fail
 LOCKED=75                                            # our choice for `flock -E`: its own 1 could mean anything
 
-usage() { die 2 "usage: job.sh start RUN_DIR LIMIT_S [--lease TOKEN] [--memory BYTES] -- PROGRAM ARG... | state RUN_DIR | list RUNS_DIR | follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files] | cancel RUN_DIR | prune RUN_DIR | tidy RUNS_DIR"; }
+usage() { die 2 "usage: job.sh start RUN_DIR LIMIT_S [--lease TOKEN] [--memory BYTES] [--clocks PROFILE] -- PROGRAM ARG... | state RUN_DIR | list RUNS_DIR | follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files] | cancel RUN_DIR | prune RUN_DIR | tidy RUNS_DIR"; }
 
 start() {                                            # RUN_DIR LIMIT_S [OPTION]... -- PROGRAM ARG...
     [ $# -ge 4 ] || usage
     run_dir "$1"
-    limit=$2 token='' memory_asked=''
+    limit=$2 token='' memory_asked='' clocks=as_is
     shift 2
     while [ $# -ge 2 ] && [ "$1" != -- ]; do
         case $1 in
             --lease) token=$2 ;;
             --memory) memory_asked=$2 ;;
+            --clocks)
+                clocks=$2
+                case $clocks in pinned | no_dmc | as_is) ;; *) die 2 "--clocks: no profile: '$clocks' (pinned, no_dmc, as_is)" ;; esac
+                ;;
             *) usage ;;
         esac
         [ -n "$2" ] || die 2 "$1 has no value"
@@ -81,7 +88,7 @@ start() {                                            # RUN_DIR LIMIT_S [OPTION].
     trap - 0 HUP INT TERM                            # from here on the run owns it
 
     way=$(choose_way)
-    answer=$("launch_$way" "$dir" "$limit" "$spec" "$token" -- "$program" "$@") || :
+    answer=$("launch_$way" "$dir" "$limit" "$spec" "$token" "$clocks" -- "$program" "$@") || :
     # Its answer is the last thing that it says; what stands before is a complaint of some tool.
     case ${answer##*
 } in
@@ -149,6 +156,7 @@ launch_setsid() {                                    # ARGUMENTS OF _run
 
 list() {                                             # RUNS_DIR
     case $1 in /*) ;; *) die 2 "RUNS_DIR is not absolute: $1" ;; esac
+    clocks_leftover
     board_now
     rows=
     if [ -d "$1" ]; then
@@ -218,6 +226,7 @@ cancel() {                                           # RUN_DIR
     tries=0                                          # of 0.2 s at least, until systemd has recorded the end
     while [ ! -e "$dir/end.json" ] && run_lives "$dir" 1 && [ "$tries" -lt 100 ]; do tries=$((tries + 1)); done
     rm -f -- "$dir/.cancel"
+    clocks_leftover
     ended_as
     case $word in
         cancelled) ;;
@@ -250,7 +259,7 @@ main() {
             [ $# -eq 1 ] || usage
             have flock || die 127 "the tool flock is not on this board (package util-linux)"
             case $verb in
-                state) run_dir "$1"; state_json "$dir"; printf '\n' ;;
+                state) run_dir "$1"; clocks_leftover; state_json "$dir"; printf '\n' ;;
                 *) "$verb" "$1" ;;
             esac
             ;;

@@ -55,7 +55,7 @@ send_rest() {
     cd -- "$dir"
     set --
     if [ -n "$with_files" ]; then
-        set -- spec.json start.json end.json facts.before.json facts.after.json dmesg.log telemetry.csv reboot.log
+        set -- spec.json start.json end.json facts.before.json facts.after.json dmesg.log telemetry.csv clocks.json reboot.log
     fi
     count=$#
     set -- "$@" stdout.log stderr.log

@@ -8,7 +8,7 @@
 # Functions that are conditions here are predicates, or report their failure themselves.
 # shellcheck source-path=SCRIPTDIR disable=SC2310
 
-EVIDENCE='spec.json start.json end.json facts.before.json facts.after.json dmesg.log telemetry.csv reboot.log stdout.log stderr.log'
+EVIDENCE='spec.json start.json end.json facts.before.json facts.after.json dmesg.log telemetry.csv clocks.json reboot.log stdout.log stderr.log'
 
 prune() {                                            # RUN_DIR, the list on stdin
     run_dir "$1"

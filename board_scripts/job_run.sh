@@ -8,6 +8,7 @@
 #   guard     `job.sh _guard`, own session; waits for the keeper lock, which it gets at once when the wrapper dies, and
 #             not within LIMIT_S when the program takes too long. Then it kills the run. It never wakes up for less.
 #   telemetry in the wrapper's session, without locks: it is no part of the measurement.
+#   keeper    own session, without locks and mark; puts the clocks back when nobody else does (job_clocks.sh).
 # As a systemd service (job_systemd.sh) all of them are in its cgroup, and the wrapper is its main process. systemd then
 # stands behind the guard: it ends what outlives the limit by far, and records the end when the wrapper could not.
 # A run is over when PROGRAM is over: what it leaves behind, even as a daemon in a session of its own, is killed, because
@@ -34,8 +35,9 @@ answer() {
 }
 
 give_up() {                                          # ANSWER: nothing has run yet
+    if [ -e "$dir/.clocks" ]; then clocks_restore; fi
     rm -f -- "$spec" "$dir/.reserve" "$dir/.helper" "$dir/.armed" "$dir/.facts" "$dir/.end" "$dir/keeper.lock" "$dir/facts.before.json" \
-        "$dir/spec.json" "$dir/stdout.log" "$dir/stderr.log" "$dir/telemetry.csv" 2>/dev/null || :
+        "$dir/spec.json" "$dir/stdout.log" "$dir/stderr.log" "$dir/telemetry.csv" "$dir/.clocks" "$dir/.clocks.back" "$dir/.pinning" 2>/dev/null || :
     answer "$1"
     exit 1
 }
@@ -105,12 +107,12 @@ make_board_lock() {                                  # for every user of the boa
 bounded() {                                          # SECONDS COMMAND...
     bounded_s=$1
     shift
-    exec 6<"$dir/.helper"
+    exec 6<"$dir/${bounded_lock:-.helper}"
     if ! flock -x -n 6; then exec 6<&-; return 1; fi # an earlier one still hangs
     "$@" 4<&- 7<&- 8<&- 9<&- &
     bounded_pid=$!
     exec 6<&-
-    if held "$dir/.helper" "$bounded_s"; then
+    if held "$dir/${bounded_lock:-.helper}" "$bounded_s"; then
         kill -s KILL "$bounded_pid" 2>/dev/null || :
         return 1
     fi
@@ -199,10 +201,10 @@ run_program() {                                      # PROGRAM ARG...: in a subs
     exec setsid "$@"
 }
 
-run_detached() {                                     # RUN_DIR LIMIT_S SPEC TOKEN -- PROGRAM ARG...
+run_detached() {                                     # RUN_DIR LIMIT_S SPEC TOKEN CLOCKS -- PROGRAM ARG...
     run_dir "$1"
-    limit=$2 spec=$3 token=$4
-    shift 5
+    limit=$2 spec=$3 token=$4 clocks=$5
+    shift 6
     stopped='' interrupted='' program_pid='' killer_pid=''
     trap on_signal HUP INT TERM
     take_run_lock
@@ -216,6 +218,7 @@ run_detached() {                                     # RUN_DIR LIMIT_S SPEC TOKE
         give_up "can not write $dir"
     exec 7<"$dir/keeper.lock"
     flock -x 7
+    clocks_begin
     facts_into "$dir/facts.before.json" "$@" || give_up "can not write $dir/facts.before.json: $put_error"
     kernel_mark=$(kernel_log | tail -n 1) || kernel_mark=
     own_cgroup_bytes memory.max
@@ -224,7 +227,7 @@ run_detached() {                                     # RUN_DIR LIMIT_S SPEC TOKE
     board_now
     began=$now_uptime
     put "$dir/start.json" <<JSON || give_up "can not write $dir/start.json: $put_error"
-{"run":"$run","campaign":"$campaign","boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"pid":$$,"way":"$way","unit":$unit_word,"invocation_id":$invocation_word,"memory_max_bytes":$bytes,"limit_s":$limit}
+{"run":"$run","campaign":"$campaign","boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"pid":$$,"way":"$way","unit":$unit_word,"invocation_id":$invocation_word,"memory_max_bytes":$bytes,"limit_s":$limit,"clocks":"$clocks"}
 JSON
     answer started
     exec >/dev/null 2>>"$dir/wrapper.log" || exec 2>/dev/null
@@ -291,10 +294,15 @@ overdue() {
 record_end() {                                       # [PROGRAM ARG...]
     kernel_log_since "${began%null}"
     rm -f -- "$dir/.reserve"
+    clocks_read_back
     facts_into "$dir/facts.after.json" "$@" || say "can not write facts.after.json: $put_error"
+    clocks_wait || :
+    clocks_put_back
     [ -s "$dir/wrapper.log" ] || rm -f -- "$dir/wrapper.log"
     # Whoever finds end.json after a power cut relies on the logs being on the disk too.
     sync -- "$dir/stdout.log" "$dir/stderr.log" "$dir/dmesg.log" "$dir/telemetry.csv" 2>/dev/null || sync
+    if clocks_wait; then clocks_keeper_goes; fi
+    clocks_record
     # Without this record a run counts as lost: a disk that somebody else fills may have room again in a moment.
     end_tries=0
     until put_end; do
@@ -346,6 +354,7 @@ guard() {                                            # RUN_DIR LIMIT_S PROGRAM_P
     fi
     # The wrapper is gone without sending us away, and nobody else would ever end this run: no status to record.
     sweep "$3" || :
+    clocks_restore
 }
 wrapper_ends() {                                     # SECONDS: 1 when it still lives then
     while :; do

@@ -193,6 +193,8 @@ run_ended() {                                        # RUN_DIR TOKEN, and SERVIC
     # Its starter waits for a word, and the service died before it had one.
     if [ -p "$dir/.answer.$2" ]; then printf '\n' 1<>"$dir/.answer.$2"; fi
     rm -f -- "$dir/.answer.$2" "$dir/.launch.$2"
+    # Before anything may end this: the pin of one that died before its start.json, or at its very end.
+    if [ ! -e "$dir/start.json" ] || [ -e "$dir/end.json" ]; then clocks_leftover; fi
     json_in "$dir/start.json"
     # Not our run: another start of it was first, or this one never began.
     case $json in *"\"invocation_id\":\"${INVOCATION_ID:-none}\""*) ;; *) exit 0 ;; esac
@@ -202,6 +204,8 @@ run_ended() {                                        # RUN_DIR TOKEN, and SERVIC
     flock -x -w 2 4 || :
     number_of uptime_s "$json"; began=${number:-null}
     number_of limit_s "$json"; limit=$number
+    clocks=as_is
+    case $json in *'"clocks":"pinned"'*) clocks=pinned ;; *'"clocks":"no_dmc"'*) clocks=no_dmc ;; *) ;; esac
     board_now
     ended=$now_uptime way=systemd
     unit_of "$dir"

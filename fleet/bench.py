@@ -17,7 +17,7 @@ from itertools import zip_longest
 from fleet import campaign as campaigns
 from fleet import evidence, lease, plan, reservations, virtual_boards
 from fleet.campaign import Record
-from fleet.errors import ConfigError, ExitCode, FleetError, worst
+from fleet.errors import CheckFailed, ConfigError, ExitCode, FleetError, worst
 from fleet.listener import Listener
 from fleet.need import Again, NeedOf
 from fleet.one_board import BoardList, Setting
@@ -69,8 +69,9 @@ def start(
     need: NeedOf,
     again: Callable[[str], Again],
     recover: bool = False,
+    force: bool = False,
 ) -> CampaignResult:
-    """Drive a campaign to its end, alone on this workstation.
+    """Drive a campaign to its end, alone on this workstation; ``force``: also on boards that fail their checks.
 
     ``need`` says what a run needs on a board with these facts, or why it can not be; ``again`` which cells of a board
     call for another repeat, after what is collected so far.
@@ -107,6 +108,8 @@ def start(
             recover=recover,
             need=need,
             again=again,
+            force=force,
+            resumed=order.record is not None,
         )
         lists = [BoardList(setting, entry, plans[entry.name], stop) for entry in request.boards]
         return _drive(setting, lists, stop, record)
@@ -137,6 +140,8 @@ def epilogue(result: CampaignResult) -> list[str]:
         ]
     elif result.interrupted:
         lines.append(f"campaign {result.campaign}: interrupted, nothing is running on the boards")
+    if any(isinstance(board.error, CheckFailed) for board in result.boards):
+        lines.append(f"what was skipped, when it is mended: invoke bench --failed-from {result.campaign}")
     if result.open:
         lines.append(f"  {result.open} runs have no evidence yet; go on: invoke bench --campaign {result.campaign}")
     return lines

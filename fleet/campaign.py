@@ -36,7 +36,7 @@ FILE = "campaign.json"
 SCHEMA = 4
 _LOCK = ".lock"
 _TRIES, _PAUSE_S = 10, 0.02
-_DONE = {Outcome.OK, Outcome.SKIPPED}  # what nobody wants to repeat
+_DONE = {Outcome.OK}  # what nobody wants to repeat; what was skipped is looked at again, its reason may be gone
 
 
 class BeingDriven(FleetError):
@@ -94,6 +94,7 @@ def asked(request: Request) -> dict[str, Any]:
         "order": str(request.ordering),
         "seed": request.seed,
         "limit": request.limit_s,
+        "clocks": request.clocks,
         "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
     }
 
@@ -129,6 +130,7 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
         ordering=Ordering(data["order"]),
         seed=data["seed"],
         limit_s=data["limit"],
+        clocks=data["clocks"],
         only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
         vision_cores=tuple(data["vision_cores"]),
     )

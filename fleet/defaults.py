@@ -48,6 +48,24 @@ LOG_LIMIT_BYTES = 300 * 2**20  # of one log; the board's own limit is 256 MiB
 SCRIPTS_FREE_BYTES = 2**20  # on a board, before the scripts are unpacked: 150 KiB; little, for pruning needs them too
 COLLECT_FREE_BYTES = 64 * 2**20  # free space without which no campaign begins; a run's evidence is some 100 KiB
 
+# Checks of a board (fleet/checks/): from which value on one warns, and from which it fails
+GOOD_DRIVER = (0, 9, 8)  # the newest that airockchip/rknn-llm ships, and the one that model cards ask for
+FIRST_RUNTIME = (1, 1, 1)  # that needs OLDEST_DRIVER; the ones before it ask for the next line
+FIRST_DRIVER = (0, 9, 6)
+VENDOR_KERNELS = ("5.10.", "6.1.")  # the only ones that the vendor's rknpu driver was seen in
+LEAST_RKNN = 2  # major version of librknnrt that loads what rknn-toolkit2 2.x converts; all vision encoders are that
+WARM_MC = 65_000  # 20 K below where RK3588 throttles: a run of some minutes may use them up
+HOT_MC = 80_000  # 5 K below the passive trip point (85 °C): a run gets there within seconds
+COOLERS = ("cpufreq", "devfreq")  # cooling devices that slow a clock down; a fan at work is none
+SWAP_USED_BYTES = 256 * 2**20  # in swap: the board was short of memory; below it is what a desktop parks at boot
+LEAST_AVAILABLE_BYTES = 2**30  # the smallest model of the catalogue (0.6B) has 0.8 GiB resident, and the system grows
+AVAILABLE_SHARE = 0.5  # of RAM; a board at rest has more than 0.9 of it available
+LOW_DISK_BYTES = 2**30  # some 10,000 runs of 100 KiB, or a third of a small model; fails below PUSH_FREE_BYTES
+BUSY_WARN_CORES = 0.2  # of eight: the 2.5 % above which sbc-bench calls a board busy
+BUSY_FAIL_CORES = 0.5  # half a core for somebody else: more than any service of a board at rest
+CLOCK_WARN_S = 60.0  # apart: journals can not be laid beside each other any more
+CLOCK_FAIL_S = 3600.0  # a clock that was never set; certificates do not hold, and a reboot is explained by wrong lines
+
 # Leases (fleet/one_board.py, fleet/reservations.py)
 LEASE_S = 900.0  # taken and renewed for so long; what a killed workstation leaves behind is free after it
 RELEASE_S = 10.0  # for giving a board back; one that is away forgets its lease by itself
@@ -67,6 +85,7 @@ REPEATS = 3  # measured runs a cell, on top of the warm-up
 MAX_NEW_TOKENS = 128  # long enough for a steady speed, short enough for three core counts before lunch
 VISION_CORES = 3  # of the encoder, a run-time argument: what the demos' own documents use
 MAX_CONTEXT_LEN = 4096  # what the two reports and most artifacts were made with
+CLOCKS = "pinned"  # on demand the same board does 15 tok/s or 21; published numbers are at full clocks
 RUN_LIMIT_S = 600  # without a prediction: a 4B model on one core loads in 60 s and makes 128 tokens in 60 more
 LIMIT_SHARE = 2.0  # of the longest that a run is predicted to take: from an SD card, with governors on demand
 LEAST_LIMIT_S = 120  # the models that take seconds; a busy board may need as long for facts and a cold start
@@ -83,3 +102,11 @@ LONGEST_CONTEXT = 16384  # tokens that the toolkit takes as max_context
 NOMINAL_AVAILABLE_BYTES = 8110608 * 1024 - 2 * 2**30
 NOMINAL_RUNTIME = "1.2.3"
 OLDEST_DRIVER = (0, 9, 7)  # below it every runtime from 1.1.1 on warns, and large allocations fail
+
+# Provisioning (fleet/provision.py, fleet/provisioning/)
+PROVISION_S = 3600.0  # a whole playbook on all boards: a bare Debian on an SD card with a slow mirror takes 20 minutes
+PROVISION_COMMAND_S = 1800.0  # one command of a step: building a demo on the board, dpkg on an SD card
+PROVISION_STOP_S = 20.0  # after Ctrl-C, for commands that are under way to end; then their connections are cut
+PROVISION_LEAVE_S = 15.0  # and for giving the boards back after that
+PROVISION_OUTPUT_BYTES = 8 * 2**20  # of one command; a list of 3000 Debian packages is 0.5 MiB
+PROVISION_SHOWN_CHARS = 20_000  # of one step's diff; a file that is longer is not read on a screen

@@ -14,6 +14,7 @@ FleetError                      board, doing, what, hint; the class carries the 
    ├─ CommandFailed             a command ended with another exit code than 0
    ├─ BoardBusy                 another run has the board
    ├─ LeaseHeld                 the board is reserved by somebody else, or a lease of ours has ended
+   ├─ CheckFailed          3    it is not fit to be measured on; says which checks failed
    ├─ NoSpace                   need_bytes do not fit into free_bytes at path
    └─ EvidenceBroken            what the board sent is not what it said it would send
 """
@@ -146,6 +147,16 @@ class LeaseHeld(BoardError):
     def __init__(self, what: str, *, token: str | None, board: str = "", doing: str = "", hint: str = "") -> None:
         super().__init__(what, board=board, doing=doing, hint=hint)
         self.token = token
+
+
+class CheckFailed(BoardError):
+    """Checks of a board failed, so nothing was started on it; ``checks`` are their names."""
+
+    exit_code = ExitCode.VERDICT
+
+    def __init__(self, what: str, *, checks: Sequence[str], board: str = "", doing: str = "", hint: str = "") -> None:
+        super().__init__(what, board=board, doing=doing, hint=hint)
+        self.checks = tuple(checks)
 
 
 class NoSpace(BoardError):

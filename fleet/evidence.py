@@ -32,6 +32,7 @@ FILES = (
     *LOGS,
     "dmesg.log",
     "telemetry.csv",
+    "clocks.json",
     "reboot.log",
 )
 OURS = ("outcome.json", "recovery.json")  # the workstation's word; no board can send it

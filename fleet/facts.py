@@ -1,7 +1,7 @@
 """What a board is and how it stands now: one script by standard input, one round trip, one JSON object.
 
 Nothing has to be on the board for it. ``clock_offset_s`` is added here: the board's wall clock minus ours, good to
-the round trip; a board is never judged by it, but a reader of its journal needs it.
+the round trip; no run is judged by it, but a reader of the board's journal needs it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,18 @@ from fleet.text import tail
 Facts = dict[str, Any]
 
 
-def read_facts(board: Board, deadline: Deadline, *, disks: Sequence[str] = (), libraries: Sequence[str] = ()) -> Facts:
+def read_facts(
+    board: Board,
+    deadline: Deadline,
+    *,
+    disks: Sequence[str] = (),
+    libraries: Sequence[str] = (),
+    more: Sequence[str] = (),
+) -> Facts:
     """Read the facts of ``board_scripts/facts.sh``; its header lists the keys.
 
-    ``disks`` and ``libraries`` are paths on the board: whose free space, and where to look for the runtimes.
+    ``disks`` and ``libraries`` are paths on the board: whose free space, and where to look for the runtimes. ``more``
+    are further options of the script.
     Raises BoardError when the board answers something that is no JSON object.
     """
     argv = ["sh", "-s", "--"]
@@ -33,6 +41,7 @@ def read_facts(board: Board, deadline: Deadline, *, disks: Sequence[str] = (), l
         argv += ["--disk", disk]
     for library in libraries:
         argv += ["--lib", library]
+    argv += more
     before_s = time.time()
     answer = board.run(
         argv,

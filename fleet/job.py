@@ -67,6 +67,7 @@ def submit(
         store.run_dir(spec.campaign, spec.run),
         str(spec.limit_s),
         *(["--lease", lease] if lease is not None else []),
+        *("--clocks", spec.clocks),
         *(["--memory", str(spec.memory_limit_bytes)] if spec.memory_limit_bytes is not None else []),
         "--",
     ]

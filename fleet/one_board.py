@@ -8,25 +8,25 @@ not been started keeps a row with the reason, and what may still be going is lef
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet import campaign as campaigns
-from fleet import defaults, evidence, job, plan, recovery
+from fleet import checking, defaults, evidence, job, plan, recovery
 from fleet.boards import libraries_of
+from fleet.checks import Verdict, judge
 from fleet.config.images import Image
 from fleet.config.inventory import BoardEntry
 from fleet.deadline import Deadline
 from fleet.errors import (
-    AuthenticationFailed,
     BoardBusy,
     BoardError,
+    CheckFailed,
     ConfigError,
     ConnectionDropped,
     DeadlinePassed,
     FleetError,
-    HostKeyProblem,
     LeaseHeld,
     NoFile,
     Unreachable,
@@ -35,6 +35,7 @@ from fleet.facts import Facts, read_facts
 from fleet.held_lease import HeldLease
 from fleet.listener import Listener, Position
 from fleet.need import Again, Need, NeedOf
+from fleet.patience import Patience
 from fleet.plan import PlannedRun, Request
 from fleet.push import Placed, Wanted, place
 from fleet.run import RunSpec, utc_now
@@ -66,37 +67,8 @@ class Setting:
     recover: bool
     need: NeedOf
     again: Callable[[str], Again]
-
-
-@dataclass
-class Patience:
-    """How often a board's list is taken up again: only after it was met at all, and as long as it moves on.
-
-    ``drops`` counts the hiccups since something last came to its end.
-    """
-
-    known: bool = False
-    drops: int = 0
-    spent: bool = False
-
-    def met(self) -> None:
-        """The board answered; from now on it is worth waiting for."""
-        self.known = True
-
-    def moved(self) -> None:
-        """Something came to its end."""
-        self.drops = 0
-
-    def over(self) -> None:
-        """The next error is not to be waited for: somebody did."""
-        self.spent = True
-
-    def pause_s(self, error: FleetError) -> float | None:
-        """How long to pause before the list is taken up again; None when it should not be."""
-        if not self.known or self.spent or isinstance(error, AuthenticationFailed | HostKeyProblem):
-            return None
-        self.drops += 1
-        return None if self.drops > defaults.DROPS else min(defaults.DROP_PAUSE_S * 2 ** (self.drops - 1), 60.0)
+    force: bool = False  # measure although checks fail
+    resumed: bool = False  # the campaign was begun before
 
 
 @dataclass
@@ -126,6 +98,8 @@ class BoardList:
     _boot_id: str | None = None
     _held: HeldLease = field(init=False)
     _steps: recovery.RecoveryLog = field(default_factory=recovery.RecoveryLog)
+    _begun: frozenset[str] = frozenset()  # runs that a board knows on which nothing more is started
+    _forced: tuple[str, ...] | None = None  # the checks that failed; None until the board was checked
 
     def __post_init__(self) -> None:
         setting = self.setting
@@ -207,13 +181,21 @@ class BoardList:
         self.setting.listener.board_moved(self.entry.name, "prepare")
         store = prepare(board, self.entry.paths.store, Deadline.after(defaults.PREPARE_S))
         self._held.take(board, store)
-        libraries = libraries_of(self.entry)
-        facts = read_facts(board, Deadline.after(defaults.FACTS_S), disks=[store.path], libraries=libraries)
+        facts = read_facts(
+            board,
+            Deadline.after(defaults.FACTS_S),
+            disks=[store.path],
+            libraries=libraries_of(self.entry),
+            # Once: what a reboot in the middle of a campaign leaves behind is no reason to lose the rest of it.
+            more=[] if self._forced is not None else self._check_options(store, todo),
+        )
         patience.met()
         self._boot_id = str(facts.get("boot_id") or "") or None
         there = _There(board, store, facts, self.entry.virtual is not None or facts.get("simulated") is not None)
         more = plan.plan_more(self.setting.request, self.entry)
         todo = todo or self._round(more)
+        if self._forced is None:
+            self._forced = self._check(there, todo)
         while todo:
             for planned in todo:
                 if self.stop.is_set():
@@ -262,6 +244,33 @@ class BoardList:
         there.ran = True
         spec = self._spec(planned, there.simulated, need, places)
         return self._one(there.board, there.store, planned, spec, places, patience)
+
+    def _check_options(self, store: Store, todo: Sequence[PlannedRun]) -> list[str]:
+        models = list({one.cell.model.name: one.cell.model for one in todo}.values())
+        return checking.options(self.entry, store.path, checking.files_of(todo), models)
+
+    def _check(self, there: _There, todo: Sequence[PlannedRun]) -> tuple[str, ...]:
+        """Judge the board as ``invoke check`` does. Raises CheckFailed, unless it is to be measured all the same."""
+        setting, name = self.setting, self.entry.name
+        # What can not fit is skipped, and asks for no file.
+        fitting = [one for one in todo if setting.need(self.entry, there.facts, one).skip is None]
+        subject = checking.before_runs(
+            self.entry, there.facts, fitting, setting.models, campaign=setting.campaign, resumed=setting.resumed
+        )
+        findings = judge(subject)
+        if warned := [finding.check for finding in findings if finding.verdict is Verdict.WARN]:
+            setting.listener.board_moved(name, "check warns:", ", ".join(warned))
+        error = checking.refusal(self.entry, findings)
+        if error is None:
+            return ()
+        if not setting.force:
+            # A run that the board knows has an end of its own, which `collect` brings: it was not skipped.
+            if setting.resumed:
+                known = job.list_runs(there.board, there.store, Deadline.after(defaults.COMMAND_S))
+                self._begun = frozenset(run for its, run, _ in known if its == setting.campaign)
+            raise error
+        setting.listener.board_moved(name, "check failed, and it goes on:", error.what)
+        return error.checks
 
     def _one(
         self,
@@ -346,8 +355,9 @@ class BoardList:
         """What was not started keeps its row, with the reason."""
         never_had = isinstance(error, Unreachable | ConnectionDropped | DeadlinePassed | BoardBusy | LeaseHeld)
         for planned in self.runs:
-            if planned.run != self.left and not self._folder(planned).is_dir():
-                outcome = Outcome.UNREACHABLE if never_had else Outcome.FAILED
+            if planned.run != self.left and planned.run not in self._begun and not self._folder(planned).is_dir():
+                unfit = Outcome.SKIPPED if isinstance(error, CheckFailed) else Outcome.FAILED
+                outcome = Outcome.UNREACHABLE if never_had else unfit
                 self._unstarted(planned, self.entry.virtual is not None, outcome, str(error))
 
     def _unstarted(self, planned: PlannedRun, simulated: bool, outcome: Outcome, reason: str) -> Path:
@@ -385,4 +395,5 @@ class BoardList:
             tool=self.setting.tool,
             need=need,
             placed={file: (one.sha256, one.size_bytes) for file, one in (places or {}).items()},
+            forced=self._forced or () if self.setting.force else (),
         )

@@ -18,7 +18,7 @@ from fleet.config.prompts import load_prompts
 from fleet.config.yaml_file import name_of
 from fleet.errors import ConfigError
 from fleet.plan import Request
-from fleet.run import SAFE_NAME
+from fleet.run import CLOCK_PROFILES, SAFE_NAME
 
 if TYPE_CHECKING:
     from fleet.config.suite import Suite, SuiteWorkload
@@ -40,6 +40,7 @@ class Bench:
     new_tokens: str = ""
     context: str = ""
     limit: str = ""
+    clocks: str = ""
     vision_cores: str = ""
     image: str = ""
 
@@ -66,6 +67,7 @@ class Bench:
             ordering=suite.order,
             seed=suite.seed,
             limit_s=whole_number(self.limit, "--limit", 1, 7 * 86400, 0) if self.limit else suite.limit,
+            clocks=clock_profile(self.clocks or suite.clocks or defaults.CLOCKS),
             vision_cores=core_counts(self.vision_cores, "--vision-cores") if self.vision_cores else suite.vision_cores,
         )
 
@@ -179,6 +181,17 @@ def whole_number(text: str, option: str, low: int, high: int, default: int) -> i
     if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
         raise ConfigError(f"{text!r} is not a whole number from {low} to {high}", key=option)
     return int(text)
+
+
+def clock_profile(text: str) -> str:
+    """``as-is`` as the boards' scripts write it. Raises ConfigError."""
+    if text.replace("-", "_") not in CLOCK_PROFILES:
+        raise ConfigError(
+            f"{text!r} is no profile of clocks",
+            key="--clocks",
+            hint="--clocks pinned (the highest that the board offers), no-dmc (all but the DRAM) or as-is",
+        )
+    return text.replace("-", "_")
 
 
 def core_counts(text: str, option: str = "--cores") -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from fleet import defaults
 from fleet.cell import Cell, Ordering, Workload, in_order, labels, matrix
 from fleet.config.catalogue import Artifact, Kind, Model
 from fleet.config.images import Image
@@ -29,7 +30,7 @@ class Request:
 
     ``most_repeats``: up to so many, while the repeats of a cell differ too much. ``limit_s`` is None where nobody said
     it: each run then has what it needs. ``only``: by board, the run ids to take from the whole list, each with the
-    warm-up of its cell; None takes all.
+    warm-up of its cell; None takes all. ``clocks``: the profile that a board's clocks are pinned to while it runs.
     """
 
     boards: tuple[BoardEntry, ...]
@@ -42,6 +43,7 @@ class Request:
     ordering: Ordering
     seed: int
     limit_s: int | None
+    clocks: str = defaults.CLOCKS
     only: Mapping[str, frozenset[str]] | None = None
     vision_cores: tuple[int, ...] = (VISION_CORES,)
 
@@ -168,8 +170,10 @@ def spec_of(
     tool: str,
     need: Need,
     placed: Mapping[str, tuple[str, int]] | None = None,
+    forced: tuple[str, ...] = (),
 ) -> RunSpec:
-    """The spec of one run; ``placed`` is (sha256, size in bytes) of each file as it lies on the board."""
+    """The spec of one run; ``placed`` is (sha256, size in bytes) of each file as it lies on the board, ``forced`` are
+    the checks that the board had failed."""
     cell = planned.cell
     return RunSpec(
         campaign=campaign,
@@ -196,8 +200,10 @@ def spec_of(
         warmup=planned.warmup,
         limit_s=need.limit_s if request.limit_s is None else request.limit_s,
         memory_limit_bytes=need.memory_bytes,
+        clocks=request.clocks,
         created_utc=created_utc,
         tool=tool,
+        forced=forced,
         vision_cores=cell.vision_cores,
         encoder=_encoder_spec(planned.encoder, cell.model, placed or {}) if planned.encoder else None,
     )

@@ -1,35 +1,27 @@
 """Model files onto many boards at once, ahead of a bench: each board under its lease, and taken up again after a drop.
 
-A push is alone on its board: from this workstation by a lock of its process, against others by the board's lease. The
-token of that lease is kept here under the name of the board, so that the push after one that was killed is the same
-holder, and goes on where that one was.
+A push is alone on its board (``fleet.alone``): one that was killed goes on where it was.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import hashlib
-import os
-import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
-from fleet import campaign as campaigns
-from fleet import defaults, lease, plan, reservations, stored, virtual_boards
+from fleet import defaults, plan, stored, virtual_boards
+from fleet.alone import held
 from fleet.config.inventory import BoardEntry
 from fleet.config.model import Model, ModelFile
 from fleet.deadline import Deadline
-from fleet.errors import BoardBusy, ConfigError, FleetError
+from fleet.errors import ConfigError, FleetError
 from fleet.held_lease import HeldLease
 from fleet.listener import Listener
-from fleet.one_board import AWAY, Interrupted, Patience
+from fleet.one_board import AWAY, Interrupted
+from fleet.patience import Patience
 from fleet.pool import on_each
 from fleet.push import Placed, place
-from fleet.push_manifest import cache_folder
 from fleet.scripts import Store, prepare
 from fleet.session import Session
 from fleet.ssh.connection import Board
@@ -73,7 +65,7 @@ def push(
         placed: dict[str, Placed] = {}
         error: FleetError | None = None
         try:
-            with _held(session, entry) as own:
+            with held(session, entry, "push") as own:
                 _tried(session, entry, own, wanted[entry.name], placed, listener, stop, open_boards)
         except FleetError as problem:
             error = problem
@@ -89,24 +81,6 @@ def push(
 
     answers = on_each(boards, one, interrupted=leave)
     return tuple(answer for answer in answers if isinstance(answer, Pushed))
-
-
-@contextlib.contextmanager
-def _held(session: Session, entry: BoardEntry) -> Iterator[HeldLease]:
-    """A lease for work on a board's store, to be taken in the block; given back after it. Raises BoardBusy."""
-    with _alone(session.home, entry.name) as token:
-        own = HeldLease(
-            entry,
-            token,
-            reservations.tokens(session.home).get(entry.name),
-            purpose="push",
-            campaign=None,
-            left_behind=lambda now: campaigns.left_behind(session.collected, now),
-        )
-        try:
-            yield own
-        finally:
-            own.give_back(session.connect)
 
 
 def _tried(
@@ -190,29 +164,8 @@ def remove(session: Session, boards: Sequence[BoardEntry], what: str) -> tuple[b
     """Remove a name or the bytes of a sha256 from these boards; False where there was nothing of it."""
 
     def one(entry: BoardEntry, board: Board, store: Store) -> bool:
-        with _held(session, entry) as own:
+        with held(session, entry, "push") as own:
             own.take(board, store)
             return stored.remove(board, store, what, lease=own.token)
 
     return with_store(session, boards, one)
-
-
-@contextlib.contextmanager
-def _alone(home: Path, board: str) -> Iterator[str]:
-    """The only push from this home to this board; gives the token that all of them show."""
-    folder = cache_folder() / "push"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    name = hashlib.sha256(f"{home.absolute()}\0{board}".encode()).hexdigest()[:32]
-    handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BoardBusy("another push from here", board=board, doing="push", hint="wait for its end") from None
-        token = os.pread(handle, 64, 0).decode(errors="replace")
-        if not re.fullmatch(r"[A-Za-z0-9-]{8,64}", token):
-            token = lease.new_token()
-            os.pwrite(handle, token.encode(), 0)
-        yield token
-    finally:
-        os.close(handle)

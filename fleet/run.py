@@ -10,6 +10,7 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+CLOCK_PROFILES = ("pinned", "no_dmc", "as_is")  # of board_scripts/clocks.sh
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 
 
@@ -80,7 +81,9 @@ class RunSpec:
     limit_s: int
     created_utc: str
     tool: str
+    clocks: str = "as_is"  # one of CLOCK_PROFILES
     memory_limit_bytes: int | None = None
+    forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     vision_cores: int | None = None  # of the encoder, as the demo is told
     encoder: EncoderSpec | None = None
     schema: int = 1

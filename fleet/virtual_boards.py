@@ -57,6 +57,13 @@ def make_artifacts(folder: Path, model: str) -> None:
         raise BoardError(made.stderr.strip(), doing=f"make the stand-in files of {model}")
 
 
+def make_vendor(folder: Path, runtime: str) -> None:
+    """Write into ``folder`` what stands in for a vendor's release: the demo, the libraries and their sha256."""
+    made = _run("virtual.vendor", str(folder), runtime)
+    if made.returncode != 0:
+        raise BoardError(made.stderr.strip(), doing=f"make the stand-ins of runtime {runtime}")
+
+
 def _virtual(*words: str) -> subprocess.CompletedProcess[str]:
     return _run("virtual", *words)
 

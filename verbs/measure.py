@@ -29,10 +29,12 @@ if TYPE_CHECKING:
         "new-tokens": "longest answer in tokens; default 128",
         "context": "max_context_len of the run; default 4096",
         "limit": "seconds after which a run is stopped; default: twice what it may need by prediction",
+        "clocks": "pinned, no-dmc (all but the DRAM) or as-is while a run lasts; default pinned",
         "campaign": "name of the campaign; one that was begun before goes on where it was",
         "failed-from": "a campaign: repeat only what did not end well in it",
         "recover": "reboot or power-cycle a board that does not come back",
         "dry-run": "show what would be run, for how long, and what would be skipped; run nothing",
+        "force": "measure also on boards that fail their checks; the runs say so",
         "format": FORMAT,
     },
     iterable=["board"],
@@ -48,12 +50,14 @@ def bench(
     new_tokens: str = "",
     context: str = "",
     limit: str = "",
+    clocks: str = "",
     vision_cores: str = "",
     image: str = "",
     campaign: str = "",
     failed_from: str = "",
     recover: bool = False,
     dry_run: bool = False,
+    force: bool = False,
     format: str = "table",
 ) -> None:
     """Measure a model on boards: run, follow, collect, print the table.
@@ -76,7 +80,7 @@ def bench(
             print(f"{name.strip()}: {remark}", file=sys.stderr)
     asked = order(
         session,
-        Bench(model, cores, repeats, prompts, new_tokens, context, limit, vision_cores, image),
+        Bench(model, cores, repeats, prompts, new_tokens, context, limit, clocks, vision_cores, image),
         board,
         suite=named_suite(session, suite) if suite else None,
         campaign=campaign,
@@ -93,7 +97,7 @@ def bench(
         print(listing(rows, format))
         leave(trouble)
         return
-    code = measure(session, asked, recover=recover)
+    code = measure(session, asked, recover=recover, force=force)
     print(table(session, format, asked.campaign))
     leave(code)
 
@@ -103,6 +107,7 @@ def bench(
         "board": BOARD,
         "suite": "a file of suites/ that says what to measure; default nightly",
         "recover": "reboot or power-cycle a board that does not come back",
+        "force": "measure also on boards that fail their checks; the runs say so",
         "format": FORMAT,
     },
     iterable=["board"],
@@ -112,6 +117,7 @@ def nightly(
     board: Sequence[str] | None = None,
     suite: str = "nightly",
     recover: bool = False,
+    force: bool = False,
     format: str = "table",
 ) -> None:
     """Measure a suite unattended, and say what became of every run.
@@ -133,7 +139,7 @@ def nightly(
     states = read_states(asked.request.boards, session.connect)
     for state in states:
         print(state.error.message() if state.error else f"{state.entry.name}: answers", file=sys.stderr)
-    codes = [measure(session, asked, recover=recover)]
+    codes = [measure(session, asked, recover=recover, force=force)]
     up = [state.entry.name for state in states if state.error is None]
     codes += [pull(session, up), make_room(session, up)] if up else []
     for path in summaries(session):
@@ -170,7 +176,7 @@ def demo(_c: Context, format: str = "table") -> None:
     leave(code)
 
 
-def measure(session: Session, order: Order, *, recover: bool = False) -> int:
+def measure(session: Session, order: Order, *, recover: bool = False, force: bool = False) -> int:
     """One campaign, followed live; returns the exit code that it has so far."""
     from contextlib import nullcontext
 
@@ -187,7 +193,7 @@ def measure(session: Session, order: Order, *, recover: bool = False) -> int:
     with live or nullcontext():
         listener = Listeners([live or PlainLines(console, headline)])
         result = campaigns.start(
-            session, order, listener, need=need, again=again(session, order.campaign), recover=recover
+            session, order, listener, need=need, again=again(session, order.campaign), recover=recover, force=force
         )
     for line in campaigns.epilogue(result):
         print(line, file=sys.stderr)

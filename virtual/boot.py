@@ -21,7 +21,7 @@ from virtual.kernel_log import boot_lines
 from virtual.machine import Machine
 from virtual.npu import Npu
 from virtual.rootfs import archive_id, factory_archive
-from virtual.sysfs import Pages, clock_folders
+from virtual.sysfs import CONTROLS, Pages, control_folders
 from virtual.truth import Truth
 from virtual.watch import Watch
 from virtual.whole import write_whole
@@ -59,7 +59,7 @@ class Boot:
         home = FULL_DISK if "disk_full" in config.faults and config.disk_mib is None else "disk"
         self.enclosure = power_on(PowerOn(folder, self.name, home))
         self._fill_disk()
-        self._watch = Watch(self.pages.sys, list(clock_folders(self.machine)), self._setting_written)
+        self._watch = Watch(self.pages.sys, list(control_folders(self.machine)), self._settings_written)
         self.npu.open()
         self._ticked = time.monotonic()
         for at_s, text in boot_lines(self.machine, config):
@@ -85,12 +85,16 @@ class Boot:
 
     def tick(self) -> None:
         """Let the time since the last tick pass."""
-        now = self.clock()
-        wall_s, self._ticked = now - self._ticked, now
-        self.machine.advance(wall_s, wall_s * self.config.time_scale)
+        self.let_pass()
         if not self.frozen:
             self.pages.refresh()
             _continue_children()
+
+    def let_pass(self) -> None:
+        """The same without showing it; before anything that moves a clock."""
+        now = self.clock()
+        wall_s, self._ticked = now - self._ticked, now
+        self.machine.advance(wall_s, wall_s * self.config.time_scale)
 
     # --- frozen -------------------------------------------------------------------------------------------------
 
@@ -133,14 +137,20 @@ class Boot:
             return sum(entry.name.isdigit() for entry in os.scandir(self.root / "proc"))
         return 0
 
-    def _setting_written(self, folder: str, name: str) -> None:
-        before = clock_folders(self.machine)[folder].governor
-        changed = self.pages.written(folder, name)
-        if changed:
-            self.machine.settle()
-            self.truth.record(
-                "setting", folder=folder, name=name, before=before, after=clock_folders(self.machine)[folder].governor
-            )
+    def _settings_written(self, files: set[tuple[str, str]]) -> None:
+        folders = {folder for folder, name in files if name in CONTROLS}
+        if not folders:
+            return
+        self.let_pass()
+        # All of a folder at once: showing what one has changed would wipe out what was written into the others.
+        for folder, control in control_folders(self.machine).items():
+            for name, (what, _) in CONTROLS.items():
+                if folder not in folders or not self.pages.has(folder, name):
+                    continue
+                before = control.shown(what)
+                if self.pages.written(folder, name):
+                    self.machine.settle()
+                    self.truth.record("setting", folder=folder, name=name, before=before, after=control.shown(what))
         self.pages.refresh()
 
     def _fill_disk(self) -> None:

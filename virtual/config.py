@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from typing import Any
 
 from virtual.layouts import LAYOUTS
 
@@ -21,7 +22,16 @@ MOMENTS = (
 )  # at any time
 STRIKES = frozenset({"reboot", "power_loss", "freeze", "cut", "slow", "corrupt"})
 FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full", "encoder_failed"}
+TRAITS = frozenset(
+    {
+        "no_userspace",  # Radxa's kernels: no such governor
+        "no_dmc",  # Armbian on a ROCK 5B+: nobody steers the DRAM, and it stays where the bootloader put it
+        "lpddr5",  # an Orange Pi 5 Max
+        "capped",  # under load, firmware or heat takes the big cores three steps down whatever anybody asks for
+    }
+)
 MAX_DISK_MIB = 4096  # a limited disk is memory of this machine
+MAX_SWAP_MIB = 65536
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")  # also the board's host name, and Linux allows 64
 
 
@@ -35,6 +45,7 @@ class BoardConfig:
 
     time_scale: float = 20  # the demo's own sleeping is divided by this, nothing else is
     faults: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
     ram_gib: float = 8
     runtime: str = "1.2.3"
     driver: str = "0.9.8"
@@ -42,6 +53,9 @@ class BoardConfig:
     fault_times: int = 1  # how many demos the faults of STRIKES hit, counted over reboots; the next demo is spared
     away_s: float | None = 1.5  # wall time from a reboot or power loss to the next boot; null: until switched on
     disk_mib: int | None = None  # size of the home; null: as much as this machine has, and it can not be filled
+    bare: bool = False  # no demo and no libraries on its disk: what a board is before it is provisioned
+    ambient_c: float | None = None  # of the air around it; null: as its name has it, 23 to 30
+    swap_used_mib: int = 0  # in use, of a swap twice as large
     idle_exit_s: float = 900  # without a connection and without a demo for so long, the board switches itself off
 
     def __post_init__(self) -> None:
@@ -49,6 +63,8 @@ class BoardConfig:
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
                 raise BadConfig(f"{key}: {value!r} is not a number above 0")
+        if not isinstance(self.bare, bool):
+            raise BadConfig(f"bare: {self.bare!r} is not true or false")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise BadConfig(f"seed: {self.seed!r} is not a whole number")
         if isinstance(self.fault_times, bool) or not isinstance(self.fault_times, int) or self.fault_times < 0:
@@ -57,9 +73,16 @@ class BoardConfig:
             raise BadConfig(f"away_s: {self.away_s!r} is not a number of seconds, or null")
         if self.disk_mib is not None and (type(self.disk_mib) is not int or not 1 <= self.disk_mib <= MAX_DISK_MIB):
             raise BadConfig(f"disk_mib: {self.disk_mib!r} is not a whole number from 1 to {MAX_DISK_MIB}, or null")
+        if self.ambient_c is not None and not (_is_number(self.ambient_c) and -40 <= self.ambient_c <= 125):
+            raise BadConfig(f"ambient_c: {self.ambient_c!r} is not a number from -40 to 125, or null")
+        if type(self.swap_used_mib) is not int or not 0 <= self.swap_used_mib <= MAX_SWAP_MIB:
+            raise BadConfig(f"swap_used_mib: {self.swap_used_mib!r} is not a whole number from 0 to {MAX_SWAP_MIB}")
         for fault in self.faults:
             if fault not in FAULTS:
                 raise BadConfig(f"faults: {fault!r} is unknown; there are {', '.join(sorted(FAULTS))}")
+        for trait in self.traits:
+            if trait not in TRAITS:
+                raise BadConfig(f"traits: {trait!r} is unknown; there are {', '.join(sorted(TRAITS))}")
         if not isinstance(self.runtime, str) or self.runtime not in LAYOUTS:
             raise BadConfig(f"runtime: {self.runtime!r} is not modelled; there are {', '.join(LAYOUTS)}")
         if not isinstance(self.driver, str) or not re.fullmatch(r"\d+\.\d+\.\d+", self.driver):
@@ -79,8 +102,12 @@ class BoardConfig:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
 
-def _is_seconds(value: object) -> bool:
-    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value < 1e6
+def _is_number(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float)
+
+
+def _is_seconds(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < 1e6
 
 
 def parse_config(text: str) -> BoardConfig:
@@ -95,9 +122,9 @@ def parse_config(text: str) -> BoardConfig:
     for key in data:
         if key not in known:
             raise BadConfig(f"{key!r} is unknown; there are {', '.join(sorted(known))}")
-    if "faults" in data:
-        faults = data["faults"]
-        if not isinstance(faults, list) or not all(isinstance(fault, str) for fault in faults):
-            raise BadConfig("faults: a list of names is needed")
-        data["faults"] = tuple(sorted(set(faults)))
+    for key in data.keys() & {"faults", "traits"}:
+        names = data[key]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise BadConfig(f"{key}: a list of names is needed")
+        data[key] = tuple(sorted(set(names)))
     return BoardConfig(**data)

@@ -240,6 +240,7 @@ class Conversation:
         """Read the file into memory; where that does not fit, the kernel ends it."""
         machine, request, arch = self._machine, self._request, header.architecture
         warm = self._board.npu.is_warm(request.file_id, physics.file_bytes(arch))
+        self._board.let_pass()  # until now the clocks were where they are
         machine.work[request.pid] = Work(arch, header.npu_core_num, self._lucky, on_npu=False)
         machine.settle()
         self._board.wake()
@@ -268,6 +269,7 @@ class Conversation:
             self._terminal.err(f"E rkllm: prompt gather than max context: {asked} > {self._context}\n")
             self._stdout.print("\\run error\n")
             return
+        self._board.let_pass()
         machine.work[self._request.pid] = Work(arch, cores, self._lucky, on_npu=True)
         machine.settle()
         self._board.wake()
@@ -278,6 +280,7 @@ class Conversation:
         self._stdout.print(next(words))  # the first token belongs to the prefill
         generate_ms = await self._generate(arch, cores, asked, length, words)
         clocks = dataclasses.asdict(machine.clocks)
+        self._board.let_pass()
         machine.work.pop(self._request.pid, None)
         machine.settle()
         self._turns += 1

@@ -18,11 +18,13 @@ from virtual.physics import Clocks, Luck, Silicon, bus_load, silicon
 GIB = 1024**3
 DEVFREQ_GOVERNORS = ("rknpu_ondemand", "dmc_ondemand", "userspace", "powersave", "performance", "simple_ondemand")
 CPU_GOVERNORS = ("conservative", "ondemand", "userspace", "powersave", "performance", "schedutil")
+LPDDR5_HZ = (534_000_000, 1_320_000_000, 1_968_000_000, 2_400_000_000)
 DMC_HZ = (528_000_000, 1_068_000_000, 1_560_000_000, 2_112_000_000)
 STEPPED_HZ = tuple(range(300_000_000, 1_000_000_001, 100_000_000))
 LITTLE_HZ = tuple(mhz * 1_000_000 for mhz in (408, 600, 816, 1008, 1200, 1416, 1608, 1800))
 BIG_HZ = (*LITTLE_HZ, 2_016_000_000, 2_208_000_000)
 ZONES = ("soc", "bigcore0", "bigcore1", "littlecore", "center", "gpu", "npu")
+CAPPED_STEPS = 3
 TRIP_MC = 85_000  # passive cooling starts
 RELEASE_MC = 81_000
 IDLE_WATT = 1.9
@@ -68,6 +70,10 @@ class Clock:
             self.moves[self.cur_hz, target] = self.moves.get((self.cur_hz, target), 0) + 1
             self.cur_hz = target
 
+    def shown(self, what: str) -> str:
+        """What the file for ``what`` is about, as it is now."""
+        return str({"governor": self.governor, "min": self.min_hz, "max": self.max_hz, "wanted": self.wanted_hz}[what])
+
     def write(self, what: str, text: str) -> bool:
         """What a person wrote into one of the files; False is the kernel's EINVAL."""
         word = text.strip()
@@ -88,6 +94,23 @@ class Clock:
         return True
 
 
+@dataclasses.dataclass
+class IdleState:
+    """A sleep of one processor that costs time to wake up from; it may be forbidden."""
+
+    disabled: bool = False
+
+    def shown(self, _what: str) -> str:
+        return str(int(self.disabled))
+
+    def write(self, _what: str, text: str) -> bool:
+        """False is the kernel's EINVAL."""
+        if text.strip() not in ("0", "1"):
+            return False
+        self.disabled = text.strip() == "1"
+        return True
+
+
 @dataclasses.dataclass(frozen=True)
 class Work:
     """What a demo keeps the hardware busy with; loading is work for the processor only."""
@@ -103,18 +126,29 @@ class Machine:
 
     def __init__(self, name: str, config: BoardConfig) -> None:
         self.chip: Silicon = silicon(name, config.seed)
+        if config.ambient_c is not None:
+            self.chip = dataclasses.replace(self.chip, ambient_mc=config.ambient_c * 1000)
         chip = self.chip
-        self.npu = Clock.fresh(STEPPED_HZ, DEVFREQ_GOVERNORS, "rknpu_ondemand", STEPPED_HZ[-1])
-        self.dmc = Clock.fresh(DMC_HZ, DEVFREQ_GOVERNORS, "dmc_ondemand", DMC_HZ[0])
-        self.gpu = Clock.fresh(STEPPED_HZ, DEVFREQ_GOVERNORS, "simple_ondemand", STEPPED_HZ[0])
+        traits = frozenset(config.traits)
+        without = {"userspace"} if "no_userspace" in traits else set()
+        devfreq = tuple(name for name in DEVFREQ_GOVERNORS if name not in without)
+        cpufreq = tuple(name for name in CPU_GOVERNORS if name not in without)
+        dram_hz = LPDDR5_HZ if "lpddr5" in traits else DMC_HZ
+        self.capped = "capped" in traits
+        self.has_dmc = "no_dmc" not in traits
+        self.npu = Clock.fresh(STEPPED_HZ, devfreq, "rknpu_ondemand", STEPPED_HZ[-1])
+        self.dmc = Clock.fresh(dram_hz, devfreq, "dmc_ondemand" if self.has_dmc else "performance", dram_hz[0])
+        self.gpu = Clock.fresh(STEPPED_HZ, devfreq, "simple_ondemand", STEPPED_HZ[0])
         self.cpu = {
-            0: Clock.fresh(LITTLE_HZ, CPU_GOVERNORS, "ondemand", LITTLE_HZ[0]),
-            4: Clock.fresh(_steps_to(chip.big0_max_hz), CPU_GOVERNORS, "ondemand", LITTLE_HZ[0]),
-            6: Clock.fresh(_steps_to(chip.big1_max_hz), CPU_GOVERNORS, "ondemand", LITTLE_HZ[0]),
+            0: Clock.fresh(LITTLE_HZ, cpufreq, "ondemand", LITTLE_HZ[0]),
+            4: Clock.fresh(_steps_to(chip.big0_max_hz), cpufreq, "ondemand", LITTLE_HZ[0]),
+            6: Clock.fresh(_steps_to(chip.big1_max_hz), cpufreq, "ondemand", LITTLE_HZ[0]),
         }
+        self.idle = {cpu: IdleState() for cpu in range(8)}
         self.total_bytes = int(config.ram_gib * GIB * 0.9685) // 4096 * 4096  # the firmware keeps the rest
         self.base_bytes = int(0.043 * GIB * config.ram_gib**0.5) + 190 * 1024 * 1024  # a server image at rest
         self.cached_bytes = 310 * 1024 * 1024
+        self.swap_used_bytes = config.swap_used_mib * 1024 * 1024
         self.soc_mc = chip.ambient_mc + chip.kelvin_per_watt * IDLE_WATT * 1000 + 1500
         self.work: dict[int, Work] = {}  # by pid
         self.taken_bytes: dict[int, float] = {}  # by pid
@@ -141,6 +175,8 @@ class Machine:
         self.cpu[0].settle(1_008_000_000 if busy else LITTLE_HZ[0])
         for policy in (4, 6):
             clock = self.cpu[policy]
+            if self.capped:
+                clock.cooling = CAPPED_STEPS if self.on_npu else 0
             clock.settle(int(clock.available_hz[-1] * share) if busy else LITTLE_HZ[1])
         self.npu.settle(STEPPED_HZ[-1])  # vendor images leave it at the top, idle or not
         self.gpu.settle(STEPPED_HZ[0])
@@ -165,28 +201,31 @@ class Machine:
 
     def _dmc_on_demand_hz(self) -> int:
         jobs = [work for work in self.work.values() if work.on_npu]
+        steps_hz = self.dmc.available_hz
         if not jobs:
-            return DMC_HZ[1] if self.work else DMC_HZ[0]
-        for hz in DMC_HZ:
+            return steps_hz[1] if self.work else steps_hz[0]
+        for hz in steps_hz:
             at = dataclasses.replace(self.clocks, dmc_hz=hz)
             load = sum(bus_load(self.chip, job.arch, job.cores, at, job.lucky) for job in jobs)
             if load <= self.chip.dmc_up_threshold:
                 return hz
-        return DMC_HZ[-1]
+        return steps_hz[-1]
 
     def _watt(self) -> float:
         """A rough sum of idle, processor, memory and NPU."""
         if not self.work:
-            return IDLE_WATT + 0.3 * self.dmc.cur_hz / DMC_HZ[-1]
+            return IDLE_WATT + 0.3 * self.dmc.cur_hz / self.dmc.available_hz[-1]
         cores = max((work.cores for work in self.work.values() if work.on_npu), default=0)
         big_watt = 2.6 * float((self.clocks.big_hz / 2.3e9) ** 2.2)
-        memory = 1.6 * self.dmc.cur_hz / DMC_HZ[-1]
+        memory = 1.6 * self.dmc.cur_hz / self.dmc.available_hz[-1]
         npu_watt = 1.1 * cores * float((self.npu.cur_hz / 1e9) ** 1.5)
         return IDLE_WATT + big_watt + memory + npu_watt
 
     def _cool(self) -> None:
         for policy in (4, 6):
             clock = self.cpu[policy]
+            if self.capped:
+                continue
             if self.soc_mc > TRIP_MC and clock.cooling < len(clock.available_hz) - 1:
                 clock.cooling += 1
             elif self.soc_mc < RELEASE_MC and clock.cooling > 0:

@@ -132,6 +132,7 @@ class Npu:
             link.close()
             for fd in self._covers.pop(pid, ()):
                 os.close(fd)
+            board.let_pass()
             board.machine.work.pop(pid, None)
             board.machine.taken_bytes.pop(pid, None)
             board.machine.settle()

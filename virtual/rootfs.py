@@ -21,10 +21,8 @@ KERNEL_VERSION = "#1 SMP PREEMPT Wed Mar 12 09:14:22 UTC 2025"
 RKNN_VERSION = "2.3.2 (429f97ae6b@2025-04-09T09:09:27)"
 _FIRMWARE = Path(__file__).with_name("firmware")
 
+DEMO = "llm_demo"
 _PROGRAMS = {
-    "opt/rkllm/llm_demo": "llm_demo",
-    "opt/rkllm/demo": "llm_demo",
-    "opt/rkllm/VLM_NPU": "llm_demo",
     "usr/local/bin/dmesg": "dmesg",
     "usr/local/bin/uname": "uname",
 }
@@ -55,13 +53,18 @@ def factory_archive(name: str, config: BoardConfig) -> bytes:
         "etc/profile": "PS1='\\u@\\h:\\w# '\n",
         "etc/motd": "A virtual RK3588 board. Every number here is simulated.\n",
         "root/.profile": "umask 022\n",
-        "opt/rkllm/lib/librkllmrt.so": _library("rkllm-runtime version: ", config.runtime),
-        "opt/rkllm/lib/librknnrt.so": _library("librknnrt version: ", RKNN_VERSION),
     }
-    modes = dict.fromkeys(_PROGRAMS, 0o755)
     files = {path: text.encode() for path, text in texts.items()}
     files |= {path: (_FIRMWARE / source).read_bytes() for path, source in _PROGRAMS.items()}
-    files["opt/rkllm/demo"] += _WORDS[LAYOUTS[config.runtime].arguments].encode()
+    modes = dict.fromkeys(_PROGRAMS, 0o755)
+    if not config.bare:
+        shipped = vendor_files(config.runtime)
+        files |= {f"opt/rkllm/{'' if name == DEMO else 'lib/'}{name}": data for name, data in shipped.items()}
+        # No release of the runtime has these: they are built from examples, and somebody has done that here.
+        client = (_FIRMWARE / DEMO).read_bytes()
+        files["opt/rkllm/demo"] = client + _WORDS[LAYOUTS[config.runtime].arguments].encode()
+        files["opt/rkllm/VLM_NPU"] = client
+        modes |= dict.fromkeys((f"opt/rkllm/{DEMO}", "opt/rkllm/demo", "opt/rkllm/VLM_NPU"), 0o755)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path, content in sorted(files.items()):
@@ -72,10 +75,19 @@ def factory_archive(name: str, config: BoardConfig) -> bytes:
     return buffer.getvalue()
 
 
+def vendor_files(runtime: str) -> dict[str, bytes]:
+    """What stands in for the files of a vendor's release: by name, the demo and the libraries."""
+    return {
+        DEMO: (_FIRMWARE / DEMO).read_bytes(),
+        "librkllmrt.so": _library("rkllm-runtime version: ", runtime).encode(),
+        "librknnrt.so": _library("librknnrt version: ", RKNN_VERSION).encode(),
+    }
+
+
 def archive_id(archive: bytes) -> str:
     return hashlib.sha256(archive).hexdigest()
 
 
 def _library(label: str, version: str) -> str:
     """A stand-in library: nothing can load it, and who looks for a version string in it finds one."""
-    return f"\x7fSTANDIN\0rkfleet virtual board: no code in here\0{label}{version}\0{version}\0"
+    return f"\x7fSTANDIN\0rkfleet virtual board: no code in here\0GLIBC_2.17\0{label}{version}\0{version}\0"

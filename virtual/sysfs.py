@@ -15,7 +15,7 @@ from pathlib import Path
 
 from virtual.config import BoardConfig
 from virtual.isolation import hand_over
-from virtual.machine import ZONES, Clock, Machine
+from virtual.machine import ZONES, Clock, IdleState, Machine
 from virtual.rootfs import KERNEL_RELEASE, KERNEL_VERSION
 
 DEVFREQ = {"fdab0000.npu": "npu", "dmc": "dmc", "fb000000.gpu": "gpu"}
@@ -32,13 +32,26 @@ CONTROLS = {  # file name -> what it sets, and its unit in Hz
     "scaling_min_freq": ("min", 1000),
     "scaling_max_freq": ("max", 1000),
     "scaling_setspeed": ("wanted", 1000),
+    "disable": ("disable", 1),
 }
 
 
 def clock_folders(machine: Machine) -> dict[str, Clock]:
     """Where each clock's files are, below /sys."""
-    folders = {f"class/devfreq/{node}": getattr(machine, attribute) for node, attribute in DEVFREQ.items()}
+    steered = {node: attribute for node, attribute in DEVFREQ.items() if machine.has_dmc or node != "dmc"}
+    folders = {f"class/devfreq/{node}": getattr(machine, attribute) for node, attribute in steered.items()}
     return folders | {f"devices/system/cpu/cpufreq/policy{cpu}": clock for cpu, clock in machine.cpu.items()}
+
+
+def control_folders(machine: Machine) -> dict[str, Clock | IdleState]:
+    """Where a person may write, below /sys."""
+    clocks = clock_folders(machine)
+    below = {f"{folder}/userspace": clock for folder, clock in clocks.items() if "devfreq" in folder}
+    return clocks | below | {_idle_folder(cpu): state for cpu, state in machine.idle.items()}
+
+
+def _idle_folder(cpu: int) -> str:
+    return f"devices/system/cpu/cpu{cpu}/cpuidle/state1"
 
 
 class Pages:
@@ -78,10 +91,14 @@ class Pages:
         os.pwrite(self._meminfo, meminfo(self._machine).encode(), 0)
         os.pwrite(self._loadavg, loadavg(self._machine).encode(), 0)
 
+    def has(self, folder: str, name: str) -> bool:
+        """Do we show a file of that name there."""
+        return f"{folder}/{name}" in self._shown
+
     def written(self, folder: str, name: str) -> bool:
         """Somebody wrote to one of the files that set something; True when a setting has changed."""
         control = CONTROLS.get(name)
-        clock = clock_folders(self._machine).get(folder)
+        clock = control_folders(self._machine).get(folder)
         if control is None or clock is None:
             return False
         page = f"{folder}/{name}"
@@ -147,8 +164,8 @@ def meminfo(machine: Machine) -> str:
         "Buffers": 9 * 1024 * 1024,
         "Cached": cached,
         "SwapCached": 0,
-        "SwapTotal": 0,
-        "SwapFree": 0,
+        "SwapTotal": 2 * machine.swap_used_bytes,
+        "SwapFree": machine.swap_used_bytes,
         "Shmem": 12 * 1024 * 1024 + npu,
         "CmaTotal": 8 * 1024 * 1024,
         "CmaFree": 6 * 1024 * 1024,
@@ -167,11 +184,13 @@ def _live_pages(machine: Machine) -> dict[str, str]:
     pages = {}
     for folder, clock in clock_folders(machine).items():
         pages.update(_devfreq(folder, clock) if "devfreq" in folder else _cpufreq(folder, clock))
+    pages |= {f"{_idle_folder(cpu)}/disable": f"{int(state.disabled)}\n" for cpu, state in machine.idle.items()}
     busy = 97 if machine.on_npu else 0
     cores = max((work.cores for work in machine.work.values() if work.on_npu), default=0)
     loads = [busy - 3 * core if core < cores else 0 for core in range(3)]
     pages["class/devfreq/fdab0000.npu/load"] = f"{max(loads)}@{machine.npu.cur_hz}Hz\n"
-    pages["class/devfreq/dmc/load"] = f"{60 if machine.on_npu else 2}@{machine.dmc.cur_hz}Hz\n"
+    if machine.has_dmc:
+        pages["class/devfreq/dmc/load"] = f"{60 if machine.on_npu else 2}@{machine.dmc.cur_hz}Hz\n"
     pages["class/devfreq/fb000000.gpu/load"] = f"0@{machine.gpu.cur_hz}Hz\n"
     shown = ", ".join(f"Core{core}: {load:2d}%" for core, load in enumerate(loads))
     pages["kernel/debug/rknpu/load"] = f"NPU load:  {shown},\n"
@@ -238,8 +257,7 @@ def _fixed_pages(machine: Machine, config: BoardConfig) -> dict[str, str]:
         "devices/system/cpu/possible": "0-7\n",
     }
     for cpu in range(8):
-        pages[f"devices/system/cpu/cpu{cpu}/cpuidle/state1/name"] = "cpu-sleep\n"
-        pages[f"devices/system/cpu/cpu{cpu}/cpuidle/state1/disable"] = "0\n"
+        pages[f"{_idle_folder(cpu)}/name"] = "cpu-sleep\n"
     for folder, clock in clock_folders(machine).items():
         if "devfreq" in folder:
             pages[f"{folder}/available_governors"] = " ".join(clock.governors) + "\n"
@@ -275,6 +293,7 @@ def _proc_pages(machine: Machine, config: BoardConfig, boot_id: str) -> dict[str
     return {
         "meminfo": meminfo(machine),
         "loadavg": loadavg(machine),
+        "vmstat": "pswpin 0\npswpout 0\n",
         "version": f"Linux version {KERNEL_RELEASE} {builder} {KERNEL_VERSION}\n",
         "cpuinfo": cpuinfo,
         "cmdline": f"root=/dev/mmcblk0p2 console=ttyFIQ0 rkfleet.virtual=1 rkfleet.time_scale={config.time_scale:g}\n",

@@ -17,9 +17,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Watch:
-    """Calls ``written(folder, name)`` in the running event loop for every file closed after writing."""
+    """Calls ``written`` in the running event loop with each (folder, name) that was closed after writing."""
 
-    def __init__(self, root: Path, folders: list[str], written: Callable[[str, str], None]) -> None:
+    def __init__(self, root: Path, folders: list[str], written: Callable[[set[tuple[str, str]]], None]) -> None:
         self._written = written
         self._fd = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
         self._folders = {}
@@ -37,12 +37,14 @@ class Watch:
             data = os.read(self._fd, 65536)
         except BlockingIOError:
             return
+        seen: set[tuple[str, str]] = set()
         while data:
             watch, _, _, length = _HEADER.unpack_from(data)
             name = data[_HEADER.size : _HEADER.size + length].rstrip(b"\0").decode(errors="replace")
             data = data[_HEADER.size + length :]
             if watch in self._folders:
-                self._written(self._folders[watch], name)
+                seen.add((self._folders[watch], name))
+        self._written(seen)
 
 
 def _checked(result: int) -> int:

@@ -53,6 +53,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "artifacts": [plain(text) for text in cell.artifacts],
         "encoders": [plain(text) for text in cell.encoders],
         "campaigns": [plain(text) for text in cell.campaigns],
+        "forced": [plain(text) for text in cell.forced],
     }
 
 

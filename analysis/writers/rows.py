@@ -44,6 +44,8 @@ def _of_run(run: Run, column: Column) -> Value:
         return column.shown(run.metric(column.name))
     if column.name == "warmup":
         return "yes" if run.warmup else "no"
+    if column.name == "forced":
+        return ", ".join(run.forced) or None
     value: Value = getattr(run.workload if column.name in _OF_WORKLOAD else run, column.name)
     return str(value) if isinstance(value, str) else value
 
@@ -90,6 +92,7 @@ def _of_cell(cell: Cell, name: str) -> Value:
         "artifacts": ", ".join(sha256[:12] for sha256 in cell.artifacts),
         "encoders": ", ".join(sha256[:12] for sha256 in cell.encoders) or None,
         "campaigns": len(cell.campaigns),
+        "forced": ", ".join(cell.forced) or None,
         "reasons": reasons_text(cell),
     }
     value: Value = made[name] if name in made else getattr(cell, name)

@@ -86,6 +86,10 @@ def _notes(cells: Sequence[Cell]) -> tuple[str, ...]:
         notes.append(_SIMULATED_NOTE)
     if origins - {SIMULATED, MEASURED, "manual"}:
         notes.append(_UNKNOWN_NOTE)
+    for board in dict.fromkeys(cell.board for cell in cells if cell.forced):
+        checks = sorted({check for cell in cells if cell.board == board for check in cell.forced})
+        told = f"{board}: measured although these checks failed (--force): {', '.join(checks)}"
+        notes.append(plain(told, LINE_LIMIT))
     for cell in cells:
         mixed = [
             f"{what} {', '.join(values)}"

@@ -69,6 +69,15 @@ class Fault(enum.StrEnum):
     CORRUPT = "corrupt"  # one byte of what it sends is not what it was
 
 
+class Trait(enum.StrEnum):
+    """What a virtual board has otherwise than the one that most people have."""
+
+    NO_USERSPACE = "no_userspace"  # no clock can be set to a frequency
+    NO_DMC = "no_dmc"  # nobody steers the DRAM
+    LPDDR5 = "lpddr5"  # another kind of DRAM, with other frequencies
+    CAPPED = "capped"  # the big cores do not stay where they are pinned
+
+
 # the runtimes whose layout a virtual board can print
 Runtime = Literal["1.1.0", "1.1.1", "1.1.2", "1.1.3", "1.1.4", "1.2.0", "1.2.1", "1.2.2", "1.2.3", "1.3.0"]
 
@@ -86,6 +95,11 @@ Names = Annotated[tuple[Name, ...], Field(description="a list of names"), AfterV
 Faults = Annotated[
     tuple[Annotated[Fault, Field(description="one of " + ", ".join(Fault))], ...],
     Field(description="a list of faults"),
+    AfterValidator(once),
+]
+Traits = Annotated[
+    tuple[Annotated[Trait, Field(description="one of " + ", ".join(Trait))], ...],
+    Field(description="a list of traits"),
     AfterValidator(once),
 ]
 Argv = Annotated[
@@ -106,6 +120,7 @@ class Virtual(Frozen):
         description="a number from 1 to 1000",
     )
     faults: Faults = ()
+    traits: Traits = ()
     ram_gib: GiB = 8.0
     runtime: Runtime = Field(default="1.2.3", description=f"one of {', '.join(get_args(Runtime))}, in quotes")
     driver: Version = "0.9.8"
@@ -115,6 +130,11 @@ class Virtual(Frozen):
         default=1.5, strict=True, ge=0, le=86_400, description="a number of seconds up to a day, or null"
     )
     disk_mib: int | None = Field(default=None, strict=True, ge=1, le=4096, description="a whole number from 1 to 4096")
+    bare: Switch = False
+    ambient_c: float | None = Field(
+        default=None, strict=True, ge=-40, le=125, description="a number from -40 to 125, or null"
+    )
+    swap_used_mib: int = Field(default=0, strict=True, ge=0, le=65536, description="a whole number from 0 to 65536")
 
 
 class VlmDemo(enum.StrEnum):

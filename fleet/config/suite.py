@@ -14,8 +14,9 @@ from fleet.cell import Ordering
 from fleet.config.catalogue import Count
 from fleet.config.fields import Frozen, Name, Text, at_least_one, once, refuse
 from fleet.config.validate import validated
-from fleet.config.yaml_file import read_yaml
+from fleet.config.yaml_file import read_yaml, shown
 from fleet.defaults import MAX_CONTEXT_LEN, REPEATS, VISION_CORES
+from fleet.run import CLOCK_PROFILES
 
 Cores = Annotated[int, Field(strict=True, ge=1, le=3, description="1, 2 or 3")]
 
@@ -23,6 +24,12 @@ Cores = Annotated[int, Field(strict=True, ge=1, le=3, description="1, 2 or 3")]
 Context = Annotated[int, Field(strict=True, ge=32, le=2**17, description="a whole number from 32 to 131072")]
 NewTokens = Annotated[int, Field(strict=True, ge=2, le=2**17, description="a whole number from 2 to 131072")]
 Repeats = Annotated[int, Field(strict=True, ge=1, le=1000, description="a whole number from 1 to 1000")]
+
+
+def _clocks(text: str) -> str:
+    if text.replace("-", "_") not in CLOCK_PROFILES:
+        refuse(f"{shown(text)} is no profile of clocks: pinned, no-dmc or as-is")
+    return text
 
 
 class SuiteWorkload(Frozen):
@@ -54,6 +61,7 @@ class Suite(Frozen):
     order: Ordering = Ordering.INTERLEAVED
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**53)] = 0
     limit: Count | None = None  # seconds a run
+    clocks: Annotated[Text, AfterValidator(_clocks)] | None = None  # pinned, no-dmc or as-is
 
     @model_validator(mode="after")
     def _most_is_not_less(self) -> Suite:

@@ -71,6 +71,11 @@ def dotted(where: Where) -> str:
     return text
 
 
+def secret_key(key: str) -> bool:
+    """Would the value of such a key be a secret?"""
+    return _SECRET.search(key) is not None
+
+
 def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
     """pydantic's findings in our words."""
     for details in error.errors(include_url=False):
@@ -88,7 +93,7 @@ def _what(model: type[BaseModel], loc: Where, details: ErrorDetails) -> str:
         return str(details["ctx"]["what"])
     if details["type"] == "extra_forbidden":
         key = str(loc[-1])
-        if _SECRET.search(key):
+        if secret_key(key):
             return "a secret has no place in this file; boards are reached with a key file or an agent"
         _, inner = _expected(model, loc[:-1])
         return f"there is no such key; {meant(key, _keys(inner))}"

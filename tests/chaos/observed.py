@@ -23,6 +23,7 @@ EVIDENCE = (
     *LOGS,
     "dmesg.log",
     "telemetry.csv",
+    "clocks.json",
 )
 BESIDE = {*EVIDENCE, "lock", "reboot.log", "wrapper.log", "core"}  # what may stay in a run's folder on its board
 SCRIPTS = re.compile(r"[0-9a-f]{12}")

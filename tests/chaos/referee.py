@@ -3,7 +3,7 @@
 1 a run that its board began has one evidence folder in each home, and its outcome is the true one
 2 no run is executed twice, and no two at once on one board
 3 every byte of a run that its board had on the disk, at the end or when it lost its power, is here and verified
-4 nothing is left: no lock, no lease, no half file, no process
+4 nothing is left: no lock, no lease, no half file, no process, no clock that is not where it was
 5 what was planned and has no evidence was never executed; given again, everything that was planned has an outcome
 6 a driver ends in time, with an exit code that is documented, and without a traceback
 
@@ -67,8 +67,9 @@ class Snapshot:
 class Truth:
     """What really happened to one board, and what is on it when all is over.
 
-    ``cancels``: from when to when somebody was cancelling; ``killed``: runs that were shot with all that watches
-    them; ``spoilt``: its disk was full or its memory bad, so what a program says may differ from what it did.
+    ``clocks``: files of sysfs that do not say what they said before. ``cancels``: from when to when somebody was
+    cancelling; ``killed``: runs that were shot with all that watches them; ``spoilt``: its disk was full or its memory
+    bad, so what a program says may differ from what it did.
     """
 
     board: str
@@ -80,6 +81,7 @@ class Truth:
     leases: tuple[str, ...] = ()
     litter: tuple[str, ...] = ()
     processes: tuple[str, ...] = ()
+    clocks: tuple[str, ...] = ()
     cancels: tuple[Span, ...] = ()
     killed: frozenset[str] = frozenset()
     spoilt: bool = False
@@ -296,6 +298,7 @@ def _board_is_clean(truth: Truth) -> Iterator[Violation]:
     left += [f"a lease is left: {lease}" for lease in truth.leases]
     left += [f"{name} is left in the store" for name in truth.litter]
     left += [f"a process is left: {process}" for process in truth.processes]
+    left += [f"a clock was not put back: {clock}" for clock in truth.clocks]
     for what in left:
         yield Violation(4, truth.board, what)
 

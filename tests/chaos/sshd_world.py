@@ -80,9 +80,7 @@ class SshdWorld(World):
         for cores in (1, 2, 3):
             head = f"cores {cores}\n".encode()
             (folder / "models" / MODEL_FILE.format(cores)).write_bytes(head + bytes(range(256)) * 1000)
-        lock, lease = self.board / "board.lock", self.board / "lease"
-        extra = f"Match all\nSetEnv SHLVL=5 RKFLEET_BOARD_LOCK={lock} RKFLEET_LEASE={lease} RKFLEET_WAY=setsid\n"
-        self.server = sshd.start(folder / "sshd", extra=extra)
+        self.server = sshd.start(folder / "sshd", extra=sshd.playing_board(self.board))
         self.proxy = Proxy(self.server.port)
         for home in self.homes:
             HostKeys.load(home / "known_hosts").replace("127.0.0.1", self.proxy.port, [self.server.key])

@@ -181,6 +181,7 @@ FORGED: dict[str, tuple[int, Callable[[Case], Case]]] = {
     "a lease is left": (4, lambda case: case.board(leases=("lease.json",))),
     "something is left in the store": (4, lambda case: case.board(litter=("models/x.part",))),
     "a run's process is left": (4, lambda case: case.board(processes=("4711 llm_demo",))),
+    "a clock is not where it was": (4, lambda case: case.board(clocks=("dmc/governor is userspace",))),
     "something is left in collected": (4, lambda case: case.home(litter=("collected/night/a/.001.x.part",))),
     "a driver's process is left": (4, lambda case: replace(case, processes=("4711 ssh",))),
     "executed, and planned, and not here": (5, lambda case: case.without(CUT)),

@@ -41,6 +41,7 @@ class VirtualWorld(World):
         self.state.mkdir()
         self._began: dict[str, int] = {}  # length of the truth when the seed began
         self._boot: dict[str, str] = {}
+        self._clocks: dict[str, dict[str, str]] = {}  # what can be set, as it was when the seed began
         for home in self.homes:
             (home / ".virtual").symlink_to(self.state)
             made = [sys.executable, "-m", "virtual.artifacts", str(home / "models"), MODEL]
@@ -67,6 +68,7 @@ class VirtualWorld(World):
             now = lifecycle.tell(self.state, board, {"verb": "look"})
             self._boot[board] = now["boot_id"]
             self._began[board] = self._log(board).stat().st_size
+            self._clocks[board] = self._settings(board)
 
     def progress(self, board: str) -> dict[str, int]:
         counts = dict.fromkeys([*COUNTED.values(), "receive"], 0)
@@ -154,6 +156,11 @@ class VirtualWorld(World):
             tuple(f"{name}: {text.strip()}" for name, text in leases.items()),
             observed.litter_in(store),
             tuple(one.shown for one in processes.of_runs(self._processes(board))),
+            tuple(
+                f"{name} is {now}, was {self._clocks[board][name]}"
+                for name, now in self._settings(board).items()
+                if self._clocks[board][name] != now
+            ),
             tuple(cancels),
             frozenset(self.shot[board]),
             spoilt,
@@ -164,6 +171,14 @@ class VirtualWorld(World):
             lifecycle.tell(self.state, board, {"verb": "fault", "fault": fault, "wish": NO_WISH | wish})
         except control.Refused as error:
             raise Refused(str(error)) from None
+
+    def _settings(self, board: str) -> dict[str, str]:
+        """What a pin changes; two that mean nothing under another governor are left out."""
+        sys_ = self.state / board / "sys"
+        files = [*sys_.glob("class/devfreq/*/*"), *sys_.glob("devices/system/cpu/cpufreq/*/*")]
+        files += sys_.glob("devices/system/cpu/*/cpuidle/*/disable")
+        ends = ("governor", "min_freq", "max_freq", "disable")
+        return {str(path.relative_to(sys_)): path.read_text().strip() for path in files if path.name.endswith(ends)}
 
     def _boards(self) -> list[str]:
         return list(self.shot) or list(BOARDS)

@@ -21,6 +21,7 @@ EVIDENCE = {
     "stderr.log",
     "dmesg.log",
     "telemetry.csv",
+    "clocks.json",
     "manifest.json",
 }
 
@@ -85,7 +86,8 @@ def test_a_board_that_is_down_keeps_its_rows_and_stops_nobody(home):
 )
 def test_a_run_that_can_not_succeed_says_why(home, fault, outcome, says):
     home.inventory({"a": virtual(fault)})
-    done = home.invoke("bench", "--cores", "1", "--repeats", "1", "--limit", "3", "--format", "json", code=1)
+    words = ("--cores", "1", "--repeats", "1", "--limit", "3", "--format", "json", "--force")
+    done = home.invoke("bench", *words, code=1)
     cell = json.loads(done.stdout)[0]
     assert (cell["outcome"], cell["n"]) == (outcome, 0)
     assert says in json.dumps(cell["reasons"])

@@ -90,7 +90,8 @@ def test_one_campaign_is_driven_once(home: Home) -> None:
 
 def test_only_what_failed_is_repeated(home: Home) -> None:
     home.inventory({"bad": virtual("driver_too_old"), "good": virtual()})
-    home.invoke("bench", "--cores", "1", "--repeats", "1", "--campaign", "evening", code=1)
+    refused = home.invoke("bench", "--cores", "1", "--repeats", "1", "--campaign", "evening", code=3)
+    assert "invoke bench --failed-from evening" in refused.stderr
     home.inventory({"bad": virtual(), "good": virtual()})
     done = home.invoke("bench", "--failed-from", "evening", "--campaign", "morning", "--format", "json")
     assert [(cell["board"], cell["outcome"]) for cell in json.loads(done.stdout)] == [("bad", "ok")]

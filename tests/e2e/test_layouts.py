@@ -39,7 +39,7 @@ def test_boards_of_four_runtimes_give_the_same_kind_of_numbers(home):
 def test_a_model_that_does_not_load_is_a_failure_in_every_layout(home):
     home.catalogue_without("qwen3-0.6b", "runtime")  # the oldest is too old for it
     home.inventory({name: virtual("driver_too_old", runtime=runtime) for name, runtime in RUNTIMES.items()})
-    cells = {cell["board"]: cell for cell in json.loads(home.invoke(*BENCH, code=1).stdout)}
+    cells = {cell["board"]: cell for cell in json.loads(home.invoke(*BENCH, "--force", code=1).stdout)}
     assert {name: (cell["outcome"], cell["n"]) for name, cell in cells.items()} == dict.fromkeys(
         RUNTIMES, ("failed", 0)
     )

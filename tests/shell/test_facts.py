@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -144,7 +145,8 @@ def test_a_whole_board_is_read_without_a_gap(board: BoardUnderTest) -> None:
         "missing": {},
     }
     assert user["uid"] == os.geteuid()
-    assert set(tools) == {"flock", "setsid", "stdbuf", "timeout", "sha256sum", "systemd"}
+    needed = {"awk", "dd", "find", "flock", "setsid", "sha256sum", "stat", "stdbuf", "timeout"}
+    assert set(tools) == {*needed, "systemd"}
 
 
 def test_an_empty_board_has_a_reason_for_every_null(board: BoardUnderTest) -> None:
@@ -176,7 +178,7 @@ def test_a_disk_path_that_is_not_there_yet_is_that_of_its_parent(board: BoardUnd
     assert seen["disk"][0]["free_bytes"] > 0
 
 
-@pytest.mark.parametrize("args", [["--frob", "x"], ["--disk"], ["x"]])
+@pytest.mark.parametrize("args", [["--frob", "x"], ["--disk"], ["x"], ["--check"], ["--file"]])
 def test_wrong_options_are_2(board: BoardUnderTest, args: list[str]) -> None:
     done = board.script("facts.sh", *args)
     assert (done.returncode, done.stdout) == (2, b"")
@@ -288,11 +290,93 @@ def test_processes_on_the_npu_are_named(board: BoardUnderTest) -> None:
         (root / f"proc/{pid}/fd/3").symlink_to(target)
     (root / "proc/12/fd/4").symlink_to("/dev/dri/renderD129")
     assert facts(board, {})["npu_users"] == [{"pid": 12, "comm": "llm_demo"}]
+    (root / "proc/12/environ").write_bytes(b"A=1\0RKFLEET_RUN=[/s/runs/c/r]\0B=2\0")
+    assert facts(board, {})["npu_users"] == [{"pid": 12, "comm": "llm_demo", "run": "[/s/runs/c/r]"}]
 
 
 def test_text_beyond_ascii_is_kept_and_what_is_no_text_is_dropped(board: BoardUnderTest) -> None:
     name = 'é "q" \\ 板\t'.encode() + b"\xff\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80 end"
     assert facts(board, {"proc/device-tree/model": name + b"\0"})["board"]["model"] == 'é "q" \\ 板\t end'
+
+
+NPU_NODE: dict[str, bytes | str] = {
+    "dev/dri/renderD128": "",
+    "dev/dri/renderD129": "",
+    "sys/class/drm/renderD128/device/uevent": "DRIVER=panthor\n",
+    "sys/class/drm/renderD129/device/uevent": "DRIVER=RKNPU\n",
+}
+
+
+def stat_page(pid: int, name: str, ticks: int) -> str:
+    return f"{pid} ({name}) S 1 {pid} {pid} 0 -1 4194560 1 0 0 0 {ticks} 1 0 0 20 0 1 0 500 1 1\n"
+
+
+def test_what_only_checks_ask_for_is_read_for_them_alone(board: BoardUnderTest) -> None:
+    assert "check" not in facts(board, BOARD)
+    seen = facts(board, BOARD | NPU_NODE, "--check", board.folder / "store", "--demo", board.folder / "demo")
+    assert seen["check"]["device"] == {"path": "/dev/dri/renderD129", "may": "rw"}
+    assert seen["check"]["demo"] == {"path": f"{board.folder}/demo", "is": "missing"}
+    assert seen["check"]["files"] == []
+    assert seen["check"]["background"] is None and "check.background" in seen["missing"]
+
+
+def test_a_demo_is_there_or_executable(board: BoardUnderTest) -> None:
+    demo = board.folder / "a demo"
+    demo.write_text("")
+    for mode, state in ((0o644, "there"), (0o755, "executable")):
+        demo.chmod(mode)
+        seen = facts(board, {"x": ""}, "--check", board.folder, "--demo", demo)
+        assert seen["check"]["demo"]["is"] == state
+    assert seen["check"]["device"] is None and "no /dev/dri" in seen["missing"]["check.device"]
+
+
+def test_the_newest_glibc_that_the_runtime_was_linked_against_is_named(board: BoardUnderTest) -> None:
+    board.stub("getconf", "echo glibc 2.31\n")
+    libs = write_tree(board.folder / "libs", {"librkllmrt.so": b"\0GLIBC_2.17\0GLIBC_2.9\0GLIBC_2.34\0GLIBC_PRIVATE"})
+    seen = facts(board, {"x": ""}, "--lib", libs, "--check", board.folder)
+    assert seen["check"]["glibc"] == {"version": "2.31", "needed": "2.34", "needed_by": f"{libs}/librkllmrt.so"}
+
+
+def test_who_else_computes_is_counted_in_cores_and_named(board: BoardUnderTest) -> None:
+    """The pages change between two looks, as they do on a board: `sleep` is when they do."""
+    root = board.folder / "root"
+    first: dict[str, bytes | str] = {
+        "proc/uptime": "100.00 1.00\n",
+        "proc/vmstat": "pswpin 10\npswpout 5\n",
+        "proc/12/stat": stat_page(12, "a) (b 7", 500),
+        "proc/13/stat": stat_page(13, "idle", 10),
+    }
+    second = write_tree(
+        board.folder / "second",
+        {
+            "uptime": "100.50 1.00\n",
+            "vmstat": "pswpin 10\npswpout 9\n",
+            "12/stat": stat_page(12, "a) (b 7", 540),
+            "13/stat": stat_page(13, "idle", 10),
+            "14/stat": stat_page(14, "new", 900),
+        },
+    )
+    board.stub("sleep", f"cp -R '{second}/.' '{root}/proc/'\n")
+    seen = facts(board, first, "--check", board.folder)["check"]["background"]
+    assert seen == {"seconds": 0.5, "cores": 0.8, "swapped_pages": 4, "most_pid": 12, "most_comm": "a) (b 7"}
+
+
+def test_every_copy_of_a_model_file_is_told_with_what_is_remembered_of_it(board: BoardUnderTest) -> None:
+    data = b"weights"
+    sha256 = hashlib.sha256(data).hexdigest()
+    store = write_tree(board.folder / "my store", {f"sha256/{sha256}": data, "models/x": ""})
+    folder = write_tree(board.folder / "own", {"m.rkllm": data, "cut.rkllm": b"w"})
+    found = board.script("artifact.sh", "find", store, sha256, "m.rkllm", folder / "m.rkllm")
+    assert found.returncode == 0
+    words = ["--check", store, "--folder", folder, "--file", f"{sha256}/m.rkllm", "--file", "/cut.rkllm"]
+    seen = facts(board, {"x": ""}, *words, "--file", "/gone.rkllm")
+    assert seen["check"]["files"] == [
+        {"name": "m.rkllm", "path": f"{folder}/m.rkllm", "size_bytes": 7, "sha256": sha256},
+        {"name": "m.rkllm", "path": f"{store}/sha256/{sha256}", "size_bytes": 7, "sha256": None},
+        {"name": "cut.rkllm", "path": f"{folder}/cut.rkllm", "size_bytes": 1, "sha256": None},
+    ]
+    (folder / "m.rkllm").write_bytes(b"w3ights")
+    assert facts(board, {"x": ""}, *words)["check"]["files"][0]["sha256"] is None
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -312,6 +396,7 @@ def test_any_bytes_in_any_file_give_json(board: BoardUnderTest, seed: int) -> No
     )
     files: dict[str, bytes | str] = {
         name: rng.choice([*odd, rng.randbytes(rng.randrange(1, 200)), bytes([rng.randrange(1, 256)]) * 3])
-        for name in BOARD
+        for name in [*BOARD, "proc/12/stat", "proc/vmstat", "dev/rknpu"]
     }
-    facts(board, files)
+    board.stub("sleep", "exit 0\n")
+    facts(board, files, "--check", board.folder, "--demo", "/a", "--file", "/b.rkllm")

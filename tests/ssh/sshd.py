@@ -172,12 +172,40 @@ def running(folder: Path, **options: object) -> Iterator[Sshd]:
 
 
 def playing_board(folder: Path) -> str:
-    """Lines for ``extra``: the locks and the lease of a board of its own, in ``folder``, and runs that are no services.
+    """Lines for ``extra``: the locks and the lease of a board of its own, in ``folder``, and runs that are no services;
+    its kernel's files are those of a board that is fit to be measured on.
 
     Of several SetEnv, sshd takes the first alone, but one in a Match block before it.
     """
     own = f"RKFLEET_BOARD_LOCK={folder}/board.lock RKFLEET_LEASE={folder}/lease RKFLEET_WAY=setsid"
+    own += f" RK_SYSROOT={fit_board(folder / 'kernel')}"
     return f"Match all\nSetEnv SHLVL=5 {own}\n"
+
+
+def fit_board(root: Path) -> Path:
+    """A tree that ``facts.sh`` finds a healthy RK3588 in; the time and the boot are this machine's."""
+    clock = {"governor": "performance", "cur_freq": "1000000000", "available_governors": "performance"}
+    pages = {
+        "etc/os-release": "ID=debian",
+        "dev/dri/renderD129": "",
+        "opt/rkllm/lib/librkllmrt.so": "rkllm-runtime version: 1.2.3",
+        "sys/module/rknpu/version": "0.9.8",
+        "sys/class/thermal/thermal_zone0/type": "soc-thermal",
+        "sys/class/thermal/thermal_zone0/temp": "40000",
+        "sys/devices/system/cpu/cpufreq/policy0/scaling_governor": "performance",
+        "proc/meminfo": "MemTotal: 8000000 kB\nMemAvailable: 7600000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB",
+        **{
+            f"sys/class/devfreq/{node}/{name}": text for node in ("dmc", "fdab0000.npu") for name, text in clock.items()
+        },
+    }
+    for name, text in pages.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    (root / "dev/dri/renderD129").chmod(0o666)
+    for name in ("uptime", "loadavg", "sys"):
+        (root / "proc" / name).symlink_to(Path("/proc") / name)
+    return root
 
 
 def wait_for_banner(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

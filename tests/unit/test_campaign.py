@@ -103,13 +103,20 @@ def test_what_is_missing_is_what_has_no_evidence_here(begun: Begun) -> None:
 def test_only_what_failed_is_repeated_and_each_of_its_cells_warms_up_again(begun: Begun) -> None:
     runs = begun.record.runs["rk3588-a"]
     outcomes = {("rk3588-a", run): "ok" for run in runs}
-    outcomes |= {("rk3588-b", run): "skipped" for run in begun.record.runs["rk3588-b"]}
+    outcomes |= {("rk3588-b", run): "ok" for run in begun.record.runs["rk3588-b"]}
     failed = next(run for run in runs if "3core-row-r2" in run)
     outcomes["rk3588-a", failed] = "rebooted"
     again = campaign.failed_only(begun.record, begun.request, outcomes)
     assert [entry.name for entry in again.boards] == ["rk3588-a"]
     planned = plan.check(again)["rk3588-a"]
     assert [one.run for one in planned] == [next(run for run in runs if "3core-row-warmup" in run), failed]
+
+
+def test_what_was_skipped_is_tried_again_because_its_reason_may_be_gone(begun: Begun) -> None:
+    outcomes = {("rk3588-a", run): "ok" for run in begun.record.runs["rk3588-a"]}
+    outcomes |= {("rk3588-b", run): "skipped" for run in begun.record.runs["rk3588-b"]}
+    again = campaign.failed_only(begun.record, begun.request, outcomes)
+    assert [entry.name for entry in again.boards] == ["rk3588-b"]
 
 
 def test_a_run_that_left_no_evidence_has_failed(begun: Begun) -> None:

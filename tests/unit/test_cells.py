@@ -43,6 +43,17 @@ def test_the_median_is_of_ok_runs_that_are_no_warm_up() -> None:
     assert cell.outcome == "3 ok, 1 tainted"
 
 
+def test_a_cell_names_every_check_that_was_overridden_for_the_runs_behind_it() -> None:
+    (cell,) = cells(
+        [
+            replace(OK, run="r1", forced=("swap", "dram-clock")),
+            replace(OK, run="r2", forced=("swap",)),
+            replace(TIMEOUT, forced=("memory",)),
+        ]
+    )
+    assert cell.forced == ("dram-clock", "swap")
+
+
 def test_a_metric_that_no_run_has_is_not_there_and_not_zero() -> None:
     (cell,) = cells([OK])
     assert cell.stat("init_ms") is None

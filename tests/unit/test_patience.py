@@ -6,7 +6,7 @@ import pytest
 
 from fleet import defaults
 from fleet.errors import AuthenticationFailed, ConnectionDropped, HostKeyChanged, HostKeyUnknown, Unreachable
-from fleet.one_board import Patience
+from fleet.patience import Patience
 
 DROPPED = ConnectionDropped("gone")
 

@@ -317,6 +317,15 @@ def test_a_manifest_that_makes_no_sense_taints_the_run(tmp_path: Path, listed: o
     assert only_run(tmp_path / "collected", manifest={"files": listed}).outcome == "tainted"
 
 
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [(["dram-clock", "swap"], ("dram-clock", "swap")), ([], ()), (None, ()), ("swap", ()), ([1, "", {}, "x"], ("x",))],
+)
+def test_a_run_says_which_checks_its_board_had_failed(tmp_path: Path, said: object, read: tuple[str, ...]) -> None:
+    run = only_run(tmp_path / "collected", spec={"forced": said})
+    assert (run.forced, run.outcome) == (read, Outcome.OK)
+
+
 def test_with_an_image_the_prefill_alone_is_no_time_to_first_token(tmp_path: Path) -> None:
     assert only_run(tmp_path / "collected", spec={"kind": "vlm"}).ttft_ms is None
 

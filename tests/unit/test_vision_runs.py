@@ -26,7 +26,7 @@ LOGS = Path(__file__).parents[1] / "logs"
 LOG = (LOGS / "vision_1.2.3_image_turn.log").read_bytes()  # 3 cores, 448 pixels, 196 image tokens, 221 in the prefill
 IMAGE_ROW = b"2800.00          221       12.67                    78.93"
 PLANNED = Planned(is_vision=True, vision_cores=3, image_tokens=196, resolution=448)
-SEEN = {
+SEEN: dict[str, Any] = {
     "kind": "vlm",
     "vision_cores": 3,
     "encoder": {"file": "e.rknn", "sha256": "ef" * 32, "resolution": 448, "image_tokens": 196},
@@ -109,6 +109,23 @@ def test_the_catalogue_s_image_tokens_count_where_the_demo_prints_none() -> None
     log = LOG.replace(b"output tensors:", b"outputs:").replace(IMAGE_ROW, few)
     assert failed(log, Planned(is_vision=True, image_tokens=196)) == ["image_in_prompt"]
     assert failed(log, Planned(is_vision=True)) == []  # 64 are the fewest of any model
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"vision_cores": 1},
+        {"encoder": {**SEEN["encoder"], "sha256": "0" * 64}},
+        {"workload": {**SEEN["workload"], "image_sha256": "0" * 64}},
+    ],
+)
+def test_runs_of_another_encoder_its_cores_or_image_are_of_another_condition(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    first, same, another = (
+        the_run(tmp_path / name / "collected", **spec) for name, spec in (("a", {}), ("b", {}), ("c", other))
+    )
+    assert first.condition == same.condition != another.condition
 
 
 def test_cells_are_kept_apart_by_the_encoder_s_cores_and_by_the_image() -> None:

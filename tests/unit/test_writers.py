@@ -97,6 +97,13 @@ def sheet_rows(path: Path, sheet: str = "Runs") -> list[dict[str, object]]:
 # The table
 
 
+def test_the_table_says_which_boards_were_measured_although_checks_failed() -> None:
+    forced = replace(GOOD, forced=("swap", "dram-clock"))
+    last = bench_table(cells([forced, replace(GOOD, board="rk3588-b")])).splitlines()[-1]
+    assert last == "rk3588-a: measured although these checks failed (--force): dram-clock, swap"
+    assert "failed (--force)" not in bench_table(cells([GOOD]))
+
+
 def test_the_table_shows_the_columns_that_were_asked_for() -> None:
     lines = bench_table(cells([GOOD])).splitlines()
     assert re.split(r"  +", lines[0].strip()) == [

@@ -30,6 +30,7 @@ SAME_OWNER = (
     "facts.after.json",
     "dmesg.log",
     "telemetry.csv",
+    "clocks.json",
 )
 
 

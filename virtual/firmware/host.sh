@@ -25,6 +25,10 @@ for dir in bin sbin lib lib32 lib64 libx32 nix gnu; do
     fi
 done
 [ ! -d /etc/alternatives ] || show etc/alternatives
+if [ -d /var/lib/dpkg ]; then                       # what is installed is what the host has: nothing can be added
+    mkdir -p var/lib/dpkg
+    show var/lib/dpkg
+fi
 if [ -e /etc/ld.so.cache ]; then
     [ -e etc/ld.so.cache ] || : >etc/ld.so.cache
     show etc/ld.so.cache

@@ -13,7 +13,7 @@ cd "$root"
 
 [ ! -d usr/local ] || mount --bind "$base/usr-local" usr/local
 mount -t proc -o nosuid,nodev,noexec proc proc
-for file in meminfo loadavg version cpuinfo cmdline sys/kernel/osrelease sys/kernel/version sys/kernel/random/boot_id; do
+for file in meminfo loadavg vmstat version cpuinfo cmdline sys/kernel/osrelease sys/kernel/version sys/kernel/random/boot_id; do
     [ ! -e "proc/$file" ] || mount --bind "$base/proc/$file" "proc/$file"
 done
 mount --rbind "$base/sys" sys
@@ -45,6 +45,8 @@ pivot_root . .old
 umount -l /.old
 rmdir /.old 2>/dev/null || :
 cd /root
+# No init system: what is to be done at each start stands where such systems have it.
+[ ! -x /etc/rc.local ] || setsid /etc/rc.local </dev/null >/var/log/rc.local.log 2>&1 &
 echo ready
 exec >/dev/null 2>&1
 # Orphans of the board end up here and must not stay as zombies; cat alone would not wait for them.

@@ -30,6 +30,11 @@ from virtual.layouts import LAYOUTS
         ('{"away_s": "soon"}', "away_s"),
         ('{"disk_mib": 0}', "disk_mib"),
         ('{"disk_mib": 1.5}', "disk_mib"),
+        ('{"ambient_c": 126}', "ambient_c"),
+        ('{"ambient_c": NaN}', "ambient_c"),
+        ('{"ambient_c": "hot"}', "ambient_c"),
+        ('{"swap_used_mib": -1}', "swap_used_mib"),
+        ('{"swap_used_mib": 0.5}', "swap_used_mib"),
     ],
 )
 def test_a_wish_that_no_board_can_have_is_refused_by_name(text: str, named: str) -> None:
