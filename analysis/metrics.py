@@ -120,7 +120,7 @@ METRICS: tuple[Metric, ...] = (
         "imgenc_load_ms", "encoder load", "ms", "down", 1, "loading the vision encoder by the same clock; no encode"
     ),
     Metric(
-        "peak_memory_bytes",
+        "memory_rkllm_bytes",
         "peak memory",
         "GiB",
         "down",
@@ -130,14 +130,34 @@ METRICS: tuple[Metric, ...] = (
         scale=GIB,
     ),
     Metric(
-        "vmhwm_bytes",
+        "memory_vmhwm_bytes",
         "VmHWM",
         "GiB",
         "down",
         2,
-        "highest VmHWM of the demo's process among samples taken on the board about once a second; a second "
-        "witness for peak memory",
+        "highest VmHWM of the demo's process among samples taken on the board once a second; a second witness for "
+        "peak memory",
         scale=GIB,
+    ),
+    Metric(
+        "memory_available_drop_bytes",
+        "memory drop",
+        "GiB",
+        "down",
+        2,
+        "what the whole board had less: MemAvailable before the run minus its least during it. Sees the context's "
+        "memory that the process has not touched and the driver's own; decides whether a model fits. Samples are a "
+        "second apart, so a short peak may be missing; other programs count, too.",
+        scale=GIB,
+    ),
+    Metric(
+        "max_temperature_mc",
+        "max temperature",
+        "°C",
+        "down",
+        1,
+        "highest temperature of any thermal zone of the board during the run; above 85 the run is tainted",
+        scale=1000,
     ),
     Metric("duration_s", "duration", "s", "neither", 1, "wall time of the run on the board, model load included"),
 )
@@ -185,6 +205,7 @@ RUN_COLUMNS: tuple[Label | Metric, ...] = (
     *METRICS,
     Label("reason", "reason", "why the outcome is not ok"),
     Label("advice", "advice", "what to try next"),
+    Label("memory_note", "memory note", "what the three figures of memory say, where they are more than 10 % apart"),
     Label("prompt_set", "prompt set", "file that the prompt is from"),
     Label("prompt_id", "prompt", "prompt within its set"),
     Label("image", "image", "image that the prompt is about"),
@@ -228,6 +249,7 @@ CELL_COLUMNS: tuple[Label | Metric, ...] = (
     Label("campaigns", "campaigns", "how many campaigns the runs are from"),
     Label("forced", "failed checks", "checks that the board had failed before these runs (--force)"),
     Label("reasons", "reasons", "why runs are not ok"),
+    Label("memory_note", "memory note", "what the medians of memory say, where they are more than 10 % apart"),
 )
 
 # Columns that only a vision run fills: where there is none, no file and no table has them.
@@ -248,6 +270,6 @@ TABLE_METRICS: tuple[Metric, ...] = tuple(
         "vision_ttft_ms",
         "prefill_tps",
         "generate_tps",
-        "peak_memory_bytes",
+        "memory_rkllm_bytes",
     )
 )

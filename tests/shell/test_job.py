@@ -587,7 +587,7 @@ def test_wrong_usage_is_2(board: BoardUnderTest, args: list[str]) -> None:
 
 
 def test_half_the_script_does_nothing(board: BoardUnderTest, tmp_path: Path) -> None:
-    for name in ("job.sh", "facts.sh", "telemetry.sh", "run_text_benchmark.sh"):
+    for name in ("job.sh", "facts.sh", "sampler.sh", "run_text_benchmark.sh"):
         lines = (SCRIPTS / name).read_text().splitlines(keepends=True)
         shutil.copy(SCRIPTS / "lib.sh", tmp_path / "lib.sh")
         (tmp_path / name).write_text("".join(lines[:-1]))
