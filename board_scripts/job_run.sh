@@ -20,7 +20,7 @@
 
 FILE_BLOCKS=524288                                   # ulimit -f counts 512 bytes: 256 MiB, a demo that babbles for ever stops there
 GRACE_S=5                                            # between TERM and KILL
-FACTS_S=20                                           # facts.sh takes 0.1 s; a wedged NPU driver lets its readers hang
+FACTS_S=${RKFLEET_FACTS_S:-20}                                           # facts.sh takes 0.1 s; a wedged NPU driver lets its readers hang
 LEASE_AFTER_S=300                                    # on top of LIMIT_S: the kill, the facts after it, the pull, the next start
 SAMPLE_HZ=${RKFLEET_SAMPLE_HZ:-1}                      # of sampler.sh, 1 to 10
 GOING_DOWN_S=${RKFLEET_GOING_DOWN_S:-10}             # between TERM and KILL: busybox's init leaves 1, sysvinit 5

@@ -479,6 +479,7 @@ def test_facts_that_hang_in_a_driver_do_not_hold_up_the_run(board: BoardUnderTes
 
 
 def test_a_term_to_the_wrapper_ends_the_run_as_cancelled(board: BoardUnderTest) -> None:
+    board.env["RKFLEET_GOING_DOWN_S"] = "1"
     up = board.pipe("up")
     board.started("sh", "-c", wait_for(up.path))
     up.read_line()
