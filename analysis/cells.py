@@ -1,5 +1,7 @@
 """A cell is one number's place in a table: board x model x NPU cores x workload x origin, over its runs.
 
+Of a vision model the cores of the encoder count too, and the image is part of the workload.
+
 Pure: runs in, cells out, and the order of the runs changes nothing. Medians are of the ok runs that are no
 warm-up; every other run still shows, in the cell's outcome and among its reasons.
 """
@@ -49,6 +51,7 @@ class Cell:
     board: str
     model: str | None
     npu_cores: int | None
+    vision_cores: int | None
     workload: Workload
     origin: str
     outcome: str
@@ -59,6 +62,7 @@ class Cell:
     runtimes: tuple[str, ...]
     drivers: tuple[str, ...]
     artifacts: tuple[str, ...]
+    encoders: tuple[str, ...]
     campaigns: tuple[str, ...]
     forced: tuple[str, ...] = ()
 
@@ -86,14 +90,14 @@ class Cell:
         )
 
 
-_Key = tuple[str, str | None, int | None, Workload, str]
+_Key = tuple[str, str | None, int | None, int | None, Workload, str]
 
 
 def cells(runs: Iterable[Run]) -> tuple[Cell, ...]:
     """The cells of these runs, by board, model, cores, workload and origin."""
     groups: defaultdict[_Key, list[Run]] = defaultdict(list)
     for run in runs:
-        groups[(run.board, run.model, run.npu_cores, run.workload, run.origin)].append(run)
+        groups[(run.board, run.model, run.npu_cores, run.vision_cores, run.workload, run.origin)].append(run)
     return tuple(_cell(key, groups[key]) for key in sorted(groups, key=_sortable))
 
 
@@ -109,7 +113,7 @@ def outcome_summary(runs: Iterable[Run]) -> str:
 
 
 def _cell(key: _Key, runs: list[Run]) -> Cell:
-    board, model, npu_cores, workload, origin = key
+    board, model, npu_cores, vision_cores, workload, origin = key
     valid = [run for run in runs if run.counts]
     # What the medians are of; where there are none, what the failures are of.
     behind = valid or runs
@@ -117,6 +121,7 @@ def _cell(key: _Key, runs: list[Run]) -> Cell:
         board=board,
         model=model,
         npu_cores=npu_cores,
+        vision_cores=vision_cores,
         workload=workload,
         origin=origin,
         outcome=outcome_summary(runs),
@@ -127,6 +132,7 @@ def _cell(key: _Key, runs: list[Run]) -> Cell:
         runtimes=_distinct(run.runtime for run in behind),
         drivers=_distinct(run.driver for run in behind),
         artifacts=_distinct(run.artifact_sha256 for run in behind),
+        encoders=_distinct(run.encoder_sha256 for run in behind),
         campaigns=_distinct(run.campaign for run in behind),
         forced=_distinct(check for run in behind for check in run.forced),
     )
@@ -155,7 +161,7 @@ def _distinct(values: Iterable[str | None]) -> tuple[str, ...]:
 
 def _sortable(key: _Key) -> tuple[object, ...]:
     """None sorts before every value of its column."""
-    board, model, npu_cores, workload, origin = key
+    board, model, npu_cores, vision_cores, workload, origin = key
     asked = (
         workload.prompt_set,
         workload.prompt_set_sha256,
@@ -163,5 +169,7 @@ def _sortable(key: _Key) -> tuple[object, ...]:
         workload.prompt_chars,
         workload.max_new_tokens,
         workload.max_context_len,
+        workload.image,
+        workload.image_sha256,
     )
-    return (board, *((part is not None, part) for part in (model, npu_cores, *asked)), origin)
+    return (board, *((part is not None, part) for part in (model, npu_cores, vision_cores, *asked)), origin)

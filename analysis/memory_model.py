@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from analysis.architecture import Architecture
+from analysis.architecture import Architecture, Vision
 from analysis.constants import (
     CONTEXT_LIMIT,
     CONTEXT_STEP,
@@ -105,8 +105,10 @@ def largest_context(
     return below * CONTEXT_STEP
 
 
+def encoder_bytes(vision: Vision) -> float:
+    """Of the encoder's file, which is its weights."""
+    return float(FP16_BYTES * vision.parameters if vision.size_bytes is None else vision.size_bytes)
+
+
 def _vision_bytes(arch: Architecture) -> float:
-    if arch.vision is None:
-        return 0.0
-    weights = arch.vision.size_bytes
-    return float(FP16_BYTES * arch.vision.parameters if weights is None else weights) + VISION_BASE_BYTES
+    return 0.0 if arch.vision is None else encoder_bytes(arch.vision) + VISION_BASE_BYTES

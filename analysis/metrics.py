@@ -59,6 +59,23 @@ METRICS: tuple[Metric, ...] = (
         "too. Without model load, tokenising and the way to the terminal; not wall time. Text runs only.",
     ),
     Metric(
+        "image_encode_ms",
+        "image encode",
+        "ms",
+        "down",
+        1,
+        "one image through the vision encoder, by the demo's clock; never its load. VLM_NPU does not print it",
+    ),
+    Metric(
+        "vision_ttft_ms",
+        "encode + prefill",
+        "ms",
+        "down",
+        1,
+        "image encode plus total time of the Prefill row, which makes the first token too: what a vision model takes "
+        "from an image to its first token, loads not included",
+    ),
+    Metric(
         "prefill_tps",
         "prefill",
         "tok/s",
@@ -91,6 +108,17 @@ METRICS: tuple[Metric, ...] = (
         "tokens of the answer after the first; one less than the limit when the limit cut the answer",
     ),
     Metric("init_ms", "init", "ms", "down", 1, "the runtime's own model init time"),
+    Metric(
+        "llm_load_ms",
+        "LLM load",
+        "ms",
+        "down",
+        1,
+        "loading the language model by the multimodal demo's clock: a little longer than init",
+    ),
+    Metric(
+        "imgenc_load_ms", "encoder load", "ms", "down", 1, "loading the vision encoder by the same clock; no encode"
+    ),
     Metric(
         "memory_rkllm_bytes",
         "peak memory",
@@ -170,6 +198,8 @@ RUN_COLUMNS: tuple[Label | Metric, ...] = (
     Label("model", "model", "name in the catalogue"),
     Label("npu_cores", "cores planned", "NPU cores that the artifact was chosen for"),
     Label("npu_core_num", "cores in banner", "NPU cores that the runtime admits; this is the truth"),
+    Label("vision_cores", "vision cores", "NPU cores that the demo was told to run the vision encoder on"),
+    Label("vision_core_num", "vision cores in log", "the same as the demo says it; demos before 1.2.1 say nothing"),
     Label("warmup", "warm-up", "yes: the first, cold run of a cell; in no statistic"),
     Label("outcome", "outcome", _OUTCOME),
     *METRICS,
@@ -178,6 +208,11 @@ RUN_COLUMNS: tuple[Label | Metric, ...] = (
     Label("memory_note", "memory note", "what the three figures of memory say, where they are more than 10 % apart"),
     Label("prompt_set", "prompt set", "file that the prompt is from"),
     Label("prompt_id", "prompt", "prompt within its set"),
+    Label("image", "image", "image that the prompt is about"),
+    Label("image_sha256", "image sha256", "of the image file"),
+    Label(
+        "resolution", "resolution", "of the vision encoder's input in pixels, from the log; the image is scaled to it"
+    ),
     Label("max_new_tokens", "max new tokens", "limit of the answer that was asked for"),
     Label("max_context_len", "context tokens", "context length that was asked for"),
     Label("repeat", "repeat", "counts from 0 within a cell"),
@@ -189,6 +224,8 @@ RUN_COLUMNS: tuple[Label | Metric, ...] = (
     Label("condition", "condition", "fingerprint of all that must match before two runs may be compared"),
     Label("artifact", "artifact", "model file"),
     Label("artifact_sha256", "artifact sha256", "of the model file, as planned"),
+    Label("encoder", "encoder", "vision encoder file"),
+    Label("encoder_sha256", "encoder sha256", "of the vision encoder file, as planned"),
     Label("created_utc", "created (UTC)", "when the run was planned, ISO 8601, workstation's clock"),
     Label("tool", "rkfleet", "version of rkfleet that planned the run"),
     Label("forced", "failed checks", "checks that the board had failed when it was measured all the same (--force)"),
@@ -199,7 +236,8 @@ CELL_COLUMNS: tuple[Label | Metric, ...] = (
     Label("board", "board", "name in the inventory"),
     Label("model", "model", "name in the catalogue"),
     Label("npu_cores", "cores", "NPU cores that the artifact was chosen for"),
-    Label("workload", "workload", "prompt, new tokens at most, context tokens"),
+    Label("vision_cores", "vision cores", "NPU cores that the demo was told to run the vision encoder on"),
+    Label("workload", "workload", "prompt, image, new tokens at most, context tokens"),
     Label("origin", "origin", _ORIGIN),
     Label("outcome", "outcome of runs", "of the cell's runs; warm-ups count only when they are not ok"),
     Label("n", "n", "ok runs that are no warm-up: what the medians are of"),
@@ -207,13 +245,31 @@ CELL_COLUMNS: tuple[Label | Metric, ...] = (
     Label("runtimes", "runtimes", "RKLLM runtime versions of these runs; two in one cell are a warning"),
     Label("drivers", "drivers", "rknpu driver versions of these runs"),
     Label("artifacts", "artifacts", "first 12 digits of the sha256 of each model file behind these runs"),
+    Label("encoders", "encoders", "the same of each vision encoder file"),
     Label("campaigns", "campaigns", "how many campaigns the runs are from"),
     Label("forced", "failed checks", "checks that the board had failed before these runs (--force)"),
     Label("reasons", "reasons", "why runs are not ok"),
     Label("memory_note", "memory note", "what the medians of memory say, where they are more than 10 % apart"),
 )
 
+# Columns that only a vision run fills: where there is none, no file and no table has them.
+VISION = frozenset(
+    {
+        *("vision_cores", "vision_core_num", "image", "image_sha256", "resolution", "encoder", "encoder_sha256"),
+        "encoders",
+        *("image_encode_ms", "vision_ttft_ms", "llm_load_ms", "imgenc_load_ms"),
+    }
+)
+
 # What the table on the screen shows; all of them are in the spreadsheets.
 TABLE_METRICS: tuple[Metric, ...] = tuple(
-    BY_NAME[name] for name in ("ttft_ms", "prefill_tps", "generate_tps", "memory_rkllm_bytes")
+    BY_NAME[name]
+    for name in (
+        "ttft_ms",
+        "image_encode_ms",
+        "vision_ttft_ms",
+        "prefill_tps",
+        "generate_tps",
+        "memory_rkllm_bytes",
+    )
 )

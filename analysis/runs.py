@@ -23,6 +23,7 @@ from analysis.witnesses import available_drop, disagreement
 
 _ASKED = ("prompt_set_sha256", "prompt_id", "max_new_tokens", "max_context_len")
 MEASURED, SIMULATED, MANUAL, UNKNOWN = "measured", "simulated", "manual", "unknown"
+_SEEING = ("encoder_sha256", "vision_cores", "vision_core_num", "resolution")
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,16 @@ class Workload:
     prompt_chars: int | None = None
     max_new_tokens: int | None = None
     max_context_len: int | None = None
+    image: str | None = None
+    image_sha256: str | None = None
 
     @property
     def sentence(self) -> str:
-        """For a table: prompt, new tokens at most, context."""
+        """For a table: prompt, image, new tokens at most, context."""
         prompt = "/".join(part for part in (self.prompt_set, self.prompt_id) if part)
         parts = (
             prompt,
+            f"image {self.image}" if self.image else "",
             f"{self.max_new_tokens} new" if self.max_new_tokens is not None else "",
             f"ctx {self.max_context_len}" if self.max_context_len is not None else "",
         )
@@ -64,6 +68,8 @@ class Run:
     kind: str | None = None
     npu_cores: int | None = None
     npu_core_num: int | None = None
+    vision_cores: int | None = None
+    vision_core_num: int | None = None
     workload: Workload = field(default_factory=Workload)
     repeat: int | None = None
     warmup: bool = False
@@ -73,6 +79,9 @@ class Run:
     dtype: str | None = None
     artifact: str | None = None
     artifact_sha256: str | None = None
+    encoder: str | None = None
+    encoder_sha256: str | None = None
+    resolution: str | None = None
     created_utc: str | None = None
     tool: str | None = None
     forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
@@ -85,6 +94,10 @@ class Run:
     generate_tps: float | None = None
     generate_tokens: int | None = None
     init_ms: float | None = None
+    image_encode_ms: float | None = None
+    vision_ttft_ms: float | None = None
+    llm_load_ms: float | None = None
+    imgenc_load_ms: float | None = None
     memory_rkllm_bytes: int | None = None
     memory_vmhwm_bytes: int | None = None
     memory_available_drop_bytes: int | None = None
@@ -181,6 +194,7 @@ def read_run(files: RunFiles) -> Run:
         ),
     }
     kind = spec.text("kind")
+    prefill_ms, encode_ms = values.number("prefill.total_ms"), values.number("image_encode_ms")
     run = Run(
         campaign=files.campaign,
         board=files.board,
@@ -195,6 +209,8 @@ def read_run(files: RunFiles) -> Run:
         # Nobody planned a log made by hand: without a word on its cores it belongs where the banner puts it.
         npu_cores=spec.whole("npu_cores") or (values.whole("npu_core_num") if by_hand else None),
         npu_core_num=values.whole("npu_core_num"),
+        vision_cores=spec.whole("vision_cores") or (values.whole("vision_core_num") if by_hand else None),
+        vision_core_num=values.whole("vision_core_num"),
         workload=Workload(
             prompt_set=spec.text("workload.prompt_set"),
             prompt_set_sha256=spec.text("workload.prompt_set_sha256"),
@@ -202,6 +218,8 @@ def read_run(files: RunFiles) -> Run:
             prompt_chars=spec.whole("workload.prompt_chars"),
             max_new_tokens=spec.whole("workload.max_new_tokens"),
             max_context_len=spec.whole("workload.max_context_len"),
+            image=spec.text("workload.image"),
+            image_sha256=spec.text("workload.image_sha256"),
         ),
         repeat=spec.whole("repeat"),
         warmup=spec.flag("warmup") is True,
@@ -211,13 +229,20 @@ def read_run(files: RunFiles) -> Run:
         dtype=values.text("model_dtype"),
         artifact=spec.text("artifact.file"),
         artifact_sha256=spec.text("artifact.sha256"),
+        encoder=spec.text("encoder.file"),
+        encoder_sha256=spec.text("encoder.sha256"),
+        resolution=values.text("resolution"),
         created_utc=spec.text("created_utc"),
         tool=spec.text("tool"),
         forced=spec.texts("forced"),
         stated=stated_text(spec) if by_hand else None,
         clocks=plain(clocks.sentence) if clocks else None,
-        # With an image the first token also waits for the encoder, which has its own row in a later table.
-        ttft_ms=values.number("prefill.total_ms") if kind == "llm" else None,
+        # With an image the first token also waits for the encoder: that is a metric of its own.
+        ttft_ms=prefill_ms if kind == "llm" else None,
+        vision_ttft_ms=prefill_ms + encode_ms if prefill_ms is not None and encode_ms is not None else None,
+        image_encode_ms=encode_ms,
+        llm_load_ms=values.number("llm_load_ms"),
+        imgenc_load_ms=values.number("imgenc_load_ms"),
         prefill_tps=values.number("prefill.tps"),
         prefill_tokens=values.whole("prefill.tokens"),
         generate_tps=values.number("generate.tps"),
@@ -246,11 +271,19 @@ def read_run(files: RunFiles) -> Run:
                 dtype=run.dtype,
                 runtime=run.runtime,
                 driver=run.driver,
-                workload={name: getattr(run.workload, name) for name in _ASKED},
+                workload=_compared(run),
                 clocks=clocks.condition() if clocks else None,
             )
         ),
     )
+
+
+def _compared(run: Run) -> dict[str, Any]:
+    """What was asked of the model; of a vision model also what the image and its encoder were."""
+    asked: dict[str, Any] = {name: getattr(run.workload, name) for name in _ASKED}
+    if run.kind == "vlm":
+        asked |= {"image_sha256": run.workload.image_sha256} | {name: getattr(run, name) for name in _SEEING}
+    return asked
 
 
 def _fields(record: Record | Unreadable | None) -> Record:
@@ -334,6 +367,9 @@ def _planned(spec: Record) -> Planned:
         prompt_chars=spec.whole("workload.prompt_chars"),
         runtime=spec.text("stated.runtime"),
         is_vision=None if kind is None else kind == "vlm",
+        vision_cores=spec.whole("vision_cores"),
+        image_tokens=spec.whole("encoder.image_tokens"),
+        resolution=spec.whole("encoder.resolution"),
     )
 
 

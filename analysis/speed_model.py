@@ -48,7 +48,7 @@ from analysis.constants import (
     WARM_SLOWEST,
 )
 from analysis.interval import Interval
-from analysis.memory_model import predict_memory
+from analysis.memory_model import encoder_bytes, predict_memory
 from analysis.quantization import Dtype, dtype_of
 from analysis.release import constants_of, release_of
 
@@ -70,7 +70,7 @@ class SpeedEstimate:
     prefill_tps: Interval
     ttft_ms: Interval  # prefill of the prompt, which makes the first token too; without image, load and tokenising
     encode_ms: Interval | None  # one image in the vision encoder; None without one
-    load_warm_s: Interval  # model file in the page cache
+    load_warm_s: Interval  # model file, and the encoder's, in the page cache
     load_cold_s: Interval  # from eMMC; the ends are an SD card and an NVMe disk
     run_s: Interval  # load, image, prompt, answer; the value with a warm file, the high end with a cold one
     notes: tuple[str, ...]
@@ -99,7 +99,9 @@ def predict_speed(
     token_s = _token_s(arch, kept, npu_cores, runtime, clocks, depth=prompt_tokens + new_tokens / 2)
     prefill_s = _prefill_s(arch, npu_cores, prompt_tokens, clocks)
     encode_s = None if arch.vision is None else _encode_s(arch.vision, rknn_core_num)
-    warm, cold = _load_s(predict_memory(arch, dtype, 0, runtime).file_bytes)
+    memory = predict_memory(arch, dtype, 0, runtime)
+    seeing = 0.0 if arch.vision is None else encoder_bytes(arch.vision)
+    warm, cold = _load_s(memory.file_bytes + seeing)
     answer_s = Interval(token_s.value * new_tokens, token_s.low * new_tokens, token_s.high * new_tokens)
     work = prefill_s + answer_s if encode_s is None else prefill_s + answer_s + encode_s
     return SpeedEstimate(

@@ -81,8 +81,13 @@ def start(
     plans = plan.check(request)
     for entry in request.boards:
         if entry.virtual:
-            files = {one.artifact.file: one.cell.model.name for one in plans[entry.name] if one.artifact}
-            for model in sorted({name for file, name in files.items() if not (session.models / file).exists()}):
+            needed = {
+                (file.file, one.cell.model.name)
+                for one in plans[entry.name]
+                for file in (one.artifact, one.encoder)
+                if file
+            }
+            for model in sorted({name for file, name in needed if not (session.models / file).exists()}):
                 virtual_boards.make_artifacts(session.models, model)
     evidence.check_space(session.collected)
     with campaigns.driving(session.collected, order.campaign):
@@ -112,7 +117,7 @@ def start(
 
 def order_again(session: Session, record: Record) -> Order:
     """A campaign that was begun before, as it was begun. Raises ConfigError when its models or boards have changed."""
-    request = campaigns.request_of(record, session.inventory.boards, session.catalogue())
+    request = campaigns.request_of(record, session.inventory.boards, session.catalogue(), session.collected)
     now = {name: tuple(planned.run for planned in runs) for name, runs in plan.check(request).items()}
     if now != dict(record.runs):
         raise ConfigError(

@@ -39,8 +39,7 @@ def read_states(boards: tuple[BoardEntry, ...], connect: Callable[[BoardEntry], 
 
 
 def libraries_of(entry: BoardEntry) -> tuple[str, ...]:
-    """Where this board's runtime libraries may lie: as the inventory says, and beside the demo."""
-    if entry.paths.llm_demo is None:
-        return entry.paths.libraries
-    folder = posixpath.dirname(entry.paths.llm_demo) or "."
-    return (*entry.paths.libraries, f"{folder}/lib", folder)
+    """Where this board's runtime libraries may lie: as the inventory says, and beside the demos."""
+    demos = (entry.paths.llm_demo, entry.paths.vlm_demo)
+    folders = dict.fromkeys(posixpath.dirname(demo) or "." for demo in demos if demo)
+    return (*entry.paths.libraries, *(path for folder in folders for path in (f"{folder}/lib", folder)))

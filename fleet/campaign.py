@@ -8,6 +8,7 @@ that others can tell a campaign that goes on from one whose driver is gone.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet import evidence
 from fleet.cell import Ordering, Workload
+from fleet.config.images import Image
 from fleet.config.inventory import BoardEntry
 from fleet.config.prompts import Prompt, PromptSet
 from fleet.errors import ConfigError, FleetError
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from fleet.lease import Lease
 
 FILE = "campaign.json"
-SCHEMA = 3
+SCHEMA = 4
 _LOCK = ".lock"
 _TRIES, _PAUSE_S = 10, 0.02
 _DONE = {Outcome.OK}  # what nobody wants to repeat; what was skipped is looked at again, its reason may be gone
@@ -62,11 +64,14 @@ class Record:
 
 
 def asked(request: Request) -> dict[str, Any]:
-    """A request as plain data, complete: the prompts themselves are in it, not the path of a file that may change."""
+    """A request as plain data, complete: the prompts themselves are in it, not the path of a file that may change.
+
+    An image is named by its content; its bytes lie beside the record."""
     return {
         "boards": [entry.name for entry in request.boards],
         "models": [model.name for model in request.models],
         "cores": list(request.cores),
+        "vision_cores": list(request.vision_cores),
         "contexts": list(request.contexts),
         "workloads": [
             {
@@ -74,6 +79,13 @@ def asked(request: Request) -> dict[str, Any]:
                 "sha256": one.prompts.sha256,
                 "texts": {prompt.id: prompt.text for prompt in one.prompts.prompts},
                 "new_tokens": one.max_new_tokens,
+                "image": one.image
+                and {
+                    "name": one.image.name,
+                    "file": one.image.file,
+                    "sha256": one.image.sha256,
+                    "size_bytes": one.image.size_bytes,
+                },
             }
             for one in request.workloads
         ],
@@ -87,8 +99,9 @@ def asked(request: Request) -> dict[str, Any]:
     }
 
 
-def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogue) -> Request:
+def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogue, collected: Path) -> Request:
     """The request that a campaign was begun with. Raises ConfigError when a board or the model is gone since."""
+    folder = collected / record.campaign
     data = record.asked
     by_name = {entry.name: entry for entry in boards}
     gone = [name for name in data["boards"] if name not in by_name]
@@ -108,6 +121,7 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
             Workload(
                 PromptSet(one["prompts"], one["sha256"], tuple(Prompt(*prompt) for prompt in one["texts"].items())),
                 one["new_tokens"],
+                one["image"] and Image(**one["image"], path=folder / one["image"]["file"]),
             )
             for one in data["workloads"]
         ),
@@ -118,6 +132,7 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
         limit_s=data["limit"],
         clocks=data["clocks"],
         only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
+        vision_cores=tuple(data["vision_cores"]),
     )
 
 
@@ -158,7 +173,9 @@ def failed_only(record: Record, request: Request, outcomes: Mapping[tuple[str, s
 def write(
     collected: Path, campaign: str, request: Request, plans: Mapping[str, Sequence[PlannedRun]], **about: str
 ) -> Record:
-    """Record the plan of a new campaign; ``about``: tool and token. Raises NoSpace."""
+    """Record the plan of a new campaign, its images beside it; ``about``: tool and token.
+
+    Raises NoSpace, and ConfigError for an image that is not what it was."""
     record = Record(
         campaign=campaign,
         created_utc=utc_now(),
@@ -169,6 +186,11 @@ def write(
     )
     data = json.dumps({"schema": SCHEMA, **vars(record)}, ensure_ascii=False, indent=1) + "\n"
     with evidence.disk_errors(collected, "", "record the plan"):
+        for image in {one.image for one in request.workloads if one.image}:
+            bytes_now = image.path.read_bytes()
+            if hashlib.sha256(bytes_now).hexdigest() != image.sha256:
+                raise ConfigError("changed while the campaign was planned", file=str(image.path))
+            evidence.write_file(collected / campaign / image.file, bytes_now)
         evidence.write_file(collected / campaign / FILE, data.encode())
     return record
 

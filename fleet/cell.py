@@ -1,7 +1,9 @@
 """What a campaign measures: a matrix of cells, and the order in which their repeats are run.
 
-A cell is model x NPU cores x context x prompt x new tokens. Interleaved, every round runs each cell once, in another
-order each time, so that a board that gets warmer, or a night that gets busier, does not look like a model.
+A cell is model x NPU cores x context x prompt x new tokens, of a vision model also x image x cores of the encoder.
+Those of the language model are in its file, those of the encoder an argument of the demo. Interleaved, every round
+runs each cell once, in another order each time, so that a board that gets warmer, or a night that gets busier, does
+not look like a model.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fleet.config.catalogue import Model
+from fleet.config.catalogue import Kind, Model
+from fleet.config.images import Image
 from fleet.config.prompts import Prompt, PromptSet
 
 
@@ -24,10 +27,14 @@ class Ordering(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Workload:
-    """What is asked of each model: these prompts, and answers of at most so many tokens."""
+    """What is asked of each model: these prompts, and answers of at most so many tokens.
+
+    With an ``image`` it is for vision models, without one for text models.
+    """
 
     prompts: PromptSet
     max_new_tokens: int
+    image: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -40,19 +47,27 @@ class Cell:
     prompts: PromptSet
     prompt: Prompt
     max_new_tokens: int
+    image: Image | None = None
+    vision_cores: int | None = None  # of the encoder; None of a text model
 
 
 def matrix(
-    models: Sequence[Model], cores: Sequence[int], contexts: Sequence[int], workloads: Sequence[Workload]
+    models: Sequence[Model],
+    cores: Sequence[int],
+    contexts: Sequence[int],
+    workloads: Sequence[Workload],
+    vision_cores: Sequence[int] = (),
 ) -> tuple[Cell, ...]:
-    """All cells, models outermost."""
+    """All cells, models outermost; each model with the workloads of its kind."""
     return tuple(
-        Cell(model, npu_cores, context, workload.prompts, prompt, workload.max_new_tokens)
+        Cell(model, npu_cores, context, one.prompts, prompt, one.max_new_tokens, one.image, encoder_cores)
         for model in models
         for npu_cores in cores
+        for encoder_cores in (vision_cores if model.kind == Kind.VLM else (None,))
         for context in contexts
-        for workload in workloads
-        for prompt in workload.prompts.prompts
+        for one in workloads
+        if (one.image is not None) == (model.kind == Kind.VLM)
+        for prompt in one.prompts.prompts
     )
 
 
@@ -66,9 +81,18 @@ def labels(cells: Sequence[Cell]) -> tuple[str, ...]:
             ("prompt", lambda cell: (cell.prompts.sha256, cell.prompt.id)),
         )
     }
+    seeing = [cell for cell in cells if cell.image]
+    several |= {
+        "image": len({cell.image for cell in seeing}) > 1,
+        "encoder": len({cell.vision_cores for cell in seeing}) > 1,
+    }
 
     def parts(cell: Cell) -> Iterator[str]:
         yield f"{cell.model.name}-{cell.npu_cores}core"
+        if several["encoder"] and cell.image:
+            yield f"{cell.vision_cores}vis"
+        if several["image"] and cell.image:
+            yield cell.image.name
         if several["context"]:
             yield f"{cell.max_context_len}ctx"
         if several["tokens"]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fleet import defaults
 from fleet.boards import libraries_of
 from fleet.checks import Finding, Subject, Verdict, Wanted, judge
+from fleet.checks.programs import demo_of
 from fleet.config.inventory import BoardEntry
 from fleet.config.model import Model, ModelFile
 from fleet.deadline import Deadline
@@ -49,7 +50,7 @@ def check_boards(session: Session, boards: Sequence[BoardEntry], model: Model | 
                 Deadline.after(defaults.FACTS_S),
                 disks=[store],
                 libraries=libraries_of(entry),
-                more=options(entry, entry.paths.store, files),
+                more=options(entry, entry.paths.store, files, (model,) if model else ()),
             )
         simulated = entry.virtual is not None or facts.get("simulated") is not None
         asked = (model,) if model else ()
@@ -74,16 +75,18 @@ def before_runs(
 
 def files_of(runs: Sequence[PlannedRun]) -> list[ModelFile]:
     """The model files of these runs, each once."""
-    return list({one.artifact.file: one.artifact for one in runs if one.artifact is not None}.values())
+    files = [file for one in runs for file in (one.artifact, one.encoder) if file is not None]
+    return list({file.file: file for file in files}.values())
 
 
-def options(entry: BoardEntry, store: str, files: Sequence[ModelFile]) -> list[str]:
+def options(entry: BoardEntry, store: str, files: Sequence[ModelFile], models: Sequence[Model]) -> list[str]:
     """What ``facts.sh`` is told beyond a run's facts; ``store`` is absolute, or below the home folder."""
     words = ["--check", store]
-    if entry.paths.llm_demo is not None:
-        words += ["--demo", entry.paths.llm_demo]
-    beside = (entry.paths.llm_demo or "").rpartition("/")[0]
-    for folder in (entry.paths.models, beside):
+    _, demo = demo_of(entry, models)
+    if demo is not None:
+        words += ["--demo", demo]
+    beside = [(path or "").rpartition("/")[0] for path in (entry.paths.llm_demo, entry.paths.vlm_demo)]
+    for folder in dict.fromkeys((entry.paths.models, *beside)):
         words += ["--folder", folder] if folder else []
     for file in files:
         words += ["--file", f"{file.sha256 or ''}/{file.file}"]

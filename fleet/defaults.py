@@ -83,6 +83,7 @@ POWER_PRINTED_BYTES = 2000  # kept of what a power command prints
 # What bench asks for unless told otherwise
 REPEATS = 3  # measured runs a cell, on top of the warm-up
 MAX_NEW_TOKENS = 128  # long enough for a steady speed, short enough for three core counts before lunch
+VISION_CORES = 3  # of the encoder, a run-time argument: what the demos' own documents use
 MAX_CONTEXT_LEN = 4096  # what the two reports and most artifacts were made with
 CLOCKS = "pinned"  # on demand the same board does 15 tok/s or 21; published numbers are at full clocks
 RUN_LIMIT_S = 600  # without a prediction: a 4B model on one core loads in 60 s and makes 128 tokens in 60 more

@@ -33,16 +33,16 @@ Moved = Callable[[int, int], object]  # bytes read, of so many
 # artifact.sh finds one file; this asks for many in one round trip. `=FILE` wants its sha256, of `+FILE` it is enough to
 # know that it is there: reading gigabytes to compare them with nothing would take minutes.
 _FIND = r"""
-script=$1 store=$2 a=$3 b=$4 c=$5
-shift 5
+script=$1 store=$2 a=$3 b=$4 c=$5 d=$6
+shift 6
 for word do
     file=${word#?}
-    if [ ! -f "$a/$file" ] && [ ! -f "$b/$file" ] && [ ! -f "$c/$file" ]; then
+    if [ ! -f "$a/$file" ] && [ ! -f "$b/$file" ] && [ ! -f "$c/$file" ] && [ ! -f "$d/$file" ]; then
         echo '{"there": false}'
     elif [ "$word" = "+$file" ]; then
         echo '{"there": true, "sha256": null}'
     else
-        sh "$script" find "$store" '' "$file" "$a/$file" "$b/$file" "$c/$file" || exit
+        sh "$script" find "$store" '' "$file" "$a/$file" "$b/$file" "$c/$file" "$d/$file" || exit
     fi
 done
 """
@@ -149,12 +149,14 @@ def lies_on(board: Board, entry: BoardEntry, files: Iterable[ModelFile], deadlin
         raise BoardError(f"the answer makes no sense: {said}", board=board.name, doing=doing) from None
 
 
-def _folders(entry: BoardEntry, store: Store) -> tuple[str, str, str]:
-    """Where a board may have it: the inventory's folder, the store, beside the demo; one twice where there are less."""
+def _folders(entry: BoardEntry, store: Store) -> tuple[str, str, str, str]:
+    """Where a board may have it: the inventory's folder, the store, beside each demo; one twice where less."""
     own = store.absolute(entry.paths.models) if entry.paths.models else store.models
-    demo = entry.paths.llm_demo
-    beside = posixpath.dirname(store.absolute(demo)) if demo else store.models
-    return own, store.models, beside
+    beside, seeing = (
+        posixpath.dirname(store.absolute(demo)) if demo else store.models
+        for demo in (entry.paths.llm_demo, entry.paths.vlm_demo)
+    )
+    return own, store.models, beside, seeing
 
 
 def _compared(one: ModelFile, sha256: str | None) -> Lies:

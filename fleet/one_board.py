@@ -16,7 +16,7 @@ from fleet import campaign as campaigns
 from fleet import checking, defaults, evidence, job, plan, recovery
 from fleet.boards import libraries_of
 from fleet.checks import Verdict, judge
-from fleet.config.catalogue import Artifact
+from fleet.config.images import Image
 from fleet.config.inventory import BoardEntry
 from fleet.deadline import Deadline
 from fleet.errors import (
@@ -37,7 +37,7 @@ from fleet.listener import Listener, Position
 from fleet.need import Again, Need, NeedOf
 from fleet.patience import Patience
 from fleet.plan import PlannedRun, Request
-from fleet.push import Placed, place
+from fleet.push import Placed, Wanted, place
 from fleet.run import RunSpec, utc_now
 from fleet.scripts import Store, prepare
 from fleet.ssh.connection import Board
@@ -187,7 +187,7 @@ class BoardList:
             disks=[store.path],
             libraries=libraries_of(self.entry),
             # Once: what a reboot in the middle of a campaign leaves behind is no reason to lose the rest of it.
-            more=[] if self._forced is not None else checking.options(self.entry, store.path, checking.files_of(todo)),
+            more=[] if self._forced is not None else self._check_options(store, todo),
         )
         patience.met()
         self._boot_id = str(facts.get("boot_id") or "") or None
@@ -229,19 +229,25 @@ class BoardList:
                 Outcome.SKIPPED,
                 need.skip or lacking,
             )
-        file = planned.artifact.file
-        if file not in there.places:
-            there.places[file] = self._place(there.board, there.store, planned.artifact)
-        placed = there.places[file]
-        if isinstance(placed, NoFile):
-            there.no_file = there.no_file or placed
-            return self._unstarted(planned, there.simulated, Outcome.SKIPPED, str(placed))
-        if isinstance(placed, FleetError):
-            there.first_error = there.first_error or placed
-            return self._unstarted(planned, there.simulated, Outcome.FAILED, str(placed))
+        places: dict[str, Placed] = {}
+        for file in planned.files:
+            if file.file not in there.places:
+                there.places[file.file] = self._place(there.board, there.store, file)
+            placed = there.places[file.file]
+            if isinstance(placed, NoFile):
+                there.no_file = there.no_file or placed
+                return self._unstarted(planned, there.simulated, Outcome.SKIPPED, str(placed))
+            if isinstance(placed, FleetError):
+                there.first_error = there.first_error or placed
+                return self._unstarted(planned, there.simulated, Outcome.FAILED, str(placed))
+            places[file.file] = placed
         there.ran = True
-        spec = self._spec(planned, there.simulated, need, placed)
-        return self._one(there.board, there.store, planned, spec, placed, patience)
+        spec = self._spec(planned, there.simulated, need, places)
+        return self._one(there.board, there.store, planned, spec, places, patience)
+
+    def _check_options(self, store: Store, todo: Sequence[PlannedRun]) -> list[str]:
+        models = list({one.cell.model.name: one.cell.model for one in todo}.values())
+        return checking.options(self.entry, store.path, checking.files_of(todo), models)
 
     def _check(self, there: _There, todo: Sequence[PlannedRun]) -> tuple[str, ...]:
         """Judge the board as ``invoke check`` does. Raises CheckFailed, unless it is to be measured all the same."""
@@ -267,9 +273,16 @@ class BoardList:
         return error.checks
 
     def _one(
-        self, board: Board, store: Store, planned: PlannedRun, spec: RunSpec, placed: Placed, patience: Patience
+        self,
+        board: Board,
+        store: Store,
+        planned: PlannedRun,
+        spec: RunSpec,
+        places: Mapping[str, Placed],
+        patience: Patience,
     ) -> Path:
-        words = plan.program(planned.cell, store=store, entry=self.entry, model=placed.path, limit_s=spec.limit_s)
+        paths = {file: placed.path for file, placed in places.items()}
+        words = plan.program(planned, store=store, entry=self.entry, paths=paths, limit_s=spec.limit_s)
         self.left = spec.run
         try:
             self._held.under(
@@ -308,22 +321,23 @@ class BoardList:
         self.left = None
         return folder
 
-    def _place(self, board: Board, store: Store, artifact: Artifact) -> Placed | FleetError:
-        """Bring the artifact; what is wrong with one artifact does not end the board, a dropped connection does."""
-        self.setting.listener.board_moved(self.entry.name, "push", artifact.file)
+    def _place(self, board: Board, store: Store, wanted: Wanted) -> Placed | FleetError:
+        """Bring the file; what is wrong with one file does not end the board, a dropped connection does."""
+        self.setting.listener.board_moved(self.entry.name, "push", wanted.file)
+        local = wanted.path if isinstance(wanted, Image) else self.setting.models / wanted.file
 
         def moved(there: int, total: int, resumed: int) -> None:
             if self.stop.is_set():
                 raise Interrupted
             self._held.renew(board, store)
-            self.setting.listener.push_moved(self.entry.name, artifact.file, there, total, resumed)
+            self.setting.listener.push_moved(self.entry.name, wanted.file, there, total, resumed)
 
         def put() -> Placed:
             return place(
                 board,
                 store,
-                artifact,
-                self.setting.models / artifact.file,
+                wanted,
+                local,
                 plan.model_folders(self.entry, store),
                 Deadline.after(defaults.PUSH_S),
                 moved,
@@ -368,7 +382,9 @@ class BoardList:
         ).replace("-", " ", 1)
         return Position(k, n, cell, self.setting.campaign, planned.run, planned.warmup)
 
-    def _spec(self, planned: PlannedRun, simulated: bool, need: Need, placed: Placed | None = None) -> RunSpec:
+    def _spec(
+        self, planned: PlannedRun, simulated: bool, need: Need, places: Mapping[str, Placed] | None = None
+    ) -> RunSpec:
         return plan.spec_of(
             self.setting.request,
             planned,
@@ -378,6 +394,6 @@ class BoardList:
             created_utc=utc_now(),
             tool=self.setting.tool,
             need=need,
-            placed=(placed.sha256, placed.size_bytes) if placed else None,
+            placed={file: (one.sha256, one.size_bytes) for file, one in (places or {}).items()},
             forced=self._forced or () if self.setting.force else (),
         )

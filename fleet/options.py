@@ -11,7 +11,8 @@ from fleet import campaign as campaigns
 from fleet import defaults
 from fleet.bench import Order, new_name, order_again
 from fleet.cell import Workload
-from fleet.config.catalogue import Catalogue, Model
+from fleet.config.catalogue import Catalogue, Kind, Model
+from fleet.config.images import Image, load_image
 from fleet.config.inventory import BoardEntry
 from fleet.config.prompts import load_prompts
 from fleet.config.yaml_file import name_of
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from fleet.session import Session
 
 SUITES = "suites"
-PROMPTS = "suites/prompts/default.txt"
+PROMPTS = {Kind.LLM: "suites/prompts/default.txt", Kind.VLM: "suites/prompts/vision.txt"}
+IMAGE = "suites/images/house.png"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Bench:
     context: str = ""
     limit: str = ""
     clocks: str = ""
+    vision_cores: str = ""
+    image: str = ""
 
     def request(self, session: Session, boards: tuple[BoardEntry, ...], suite: Suite | None = None) -> Request:
         """What they ask for, and where they say nothing, what the suite does. Raises ConfigError; nothing has been
@@ -48,27 +52,60 @@ class Bench:
 
             suite = Suite()
         repeats = whole_number(self.repeats, "--repeats", 1, 1000, suite.repeats or defaults.REPEATS)
+        models = _models(session.catalogue(), self.model, suite.models)
+        for option, typed in (("--vision-cores", self.vision_cores), ("--image", self.image)):
+            if typed and Kind.VLM not in {model.kind for model in models}:
+                raise ConfigError(f"{models[0].name} is a text model and takes no image", key=option)
         return Request(
             boards=boards,
-            models=_models(session.catalogue(), self.model, suite.models),
+            models=models,
             cores=core_counts(self.cores) if self.cores else suite.cores,
             contexts=(whole_number(self.context, "--context", 32, 2**17, 0),) if self.context else suite.contexts,
-            workloads=tuple(dict.fromkeys(self._workload(session, one) for one in suite.workloads)),
+            workloads=self._workloads(session, suite.workloads, models),
             repeats=repeats,
             most_repeats=repeats if self.repeats else suite.most_repeats or repeats,
             ordering=suite.order,
             seed=suite.seed,
             limit_s=whole_number(self.limit, "--limit", 1, 7 * 86400, 0) if self.limit else suite.limit,
             clocks=clock_profile(self.clocks or suite.clocks or defaults.CLOCKS),
+            vision_cores=core_counts(self.vision_cores, "--vision-cores") if self.vision_cores else suite.vision_cores,
         )
 
-    def _workload(self, session: Session, said: SuiteWorkload) -> Workload:
-        prompts = f"{SUITES}/{said.prompts}" if said.prompts and not self.prompts else self.prompts
+    def _workloads(
+        self, session: Session, said: Sequence[SuiteWorkload], models: Sequence[Model]
+    ) -> tuple[Workload, ...]:
+        """What is said, and the default of a kind of model that nothing is said for. A set of prompts is for text
+        models or for vision models; what no model here takes is left out."""
+        kinds = list(dict.fromkeys(model.kind for model in models))
+        found = []
+        for one in said:
+            named = self.prompts or (f"{SUITES}/{one.prompts}" if one.prompts else "")
+            files = [named] if named else [PROMPTS[kind] for kind in kinds]
+            found += [self._workload(session, one, file) for file in files]
+        for kind in kinds:
+            if any((one.image is not None) == (kind == Kind.VLM) for one in found):
+                continue
+            model = next(model for model in models if model.kind == kind)
+            if self.prompts:
+                takes = (
+                    "takes an image, and <image> is in no"
+                    if kind == Kind.VLM
+                    else "is a text model, and <image> is in a"
+                )
+                raise ConfigError(
+                    f"{model.name} {takes} prompt of {self.prompts}", key="--prompts", hint="leave --prompts out"
+                )
+            found.append(self._workload(session, said[0], PROMPTS[kind]))
+        return tuple(dict.fromkeys(one for one in found if (Kind.VLM if one.image else Kind.LLM) in kinds))
+
+    def _workload(self, session: Session, said: SuiteWorkload, file: str) -> Workload:
+        prompts = load_prompts(_file(session, file))
         default = said.new_tokens or defaults.MAX_NEW_TOKENS
-        return Workload(
-            load_prompts(_prompt_file(session, prompts)),
-            whole_number(self.new_tokens, "--new-tokens", 2, 2**17, default),
-        )
+        tokens = whole_number(self.new_tokens, "--new-tokens", 2, 2**17, default)
+        return Workload(prompts, tokens, self._image(session, said) if prompts.of_images else None)
+
+    def _image(self, session: Session, said: SuiteWorkload) -> Image:
+        return load_image(_file(session, self.image or (f"{SUITES}/{said.image}" if said.image else IMAGE)))
 
 
 def named_suite(session: Session, name: str) -> Suite:
@@ -94,9 +131,7 @@ def _models(catalogue: Catalogue, typed: str, suite: Sequence[str]) -> tuple[Mod
     return tuple(model for place, model in enumerate(found) if model not in found[:place])
 
 
-def _prompt_file(session: Session, typed: str) -> Path:
-    if not typed:
-        return session.file(PROMPTS)
+def _file(session: Session, typed: str) -> Path:
     return session.file(typed) if typed.startswith(f"{SUITES}/") else Path(typed)
 
 
@@ -120,7 +155,7 @@ def order(
                 "it repeats with the options of that campaign", key="--failed-from", hint="leave the other options out"
             )
         record = campaigns.begun(session.collected, failed_from)
-        request = campaigns.request_of(record, session.inventory.boards, session.catalogue())
+        request = campaigns.request_of(record, session.inventory.boards, session.catalogue(), session.collected)
         if boards:
             chosen = session.select(boards)
             request = replace(request, boards=tuple(entry for entry in request.boards if entry in chosen))
@@ -159,13 +194,13 @@ def clock_profile(text: str) -> str:
     return text.replace("-", "_")
 
 
-def core_counts(text: str) -> tuple[int, ...]:
+def core_counts(text: str, option: str = "--cores") -> tuple[int, ...]:
     """``1,2,3`` as numbers, each once, in the order given. Raises ConfigError."""
     words = [word.strip() for word in text.split(",")]
     if not all(word in {"1", "2", "3"} for word in words):
         raise ConfigError(
             f"{text!r} is no list of NPU core counts",
-            key="--cores",
-            hint="--cores 1,2,3   (an RK3588 has three NPU cores)",
+            key=option,
+            hint=f"{option} 1,2,3   (an RK3588 has three NPU cores)",
         )
     return tuple(dict.fromkeys(int(word) for word in words))

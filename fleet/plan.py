@@ -7,17 +7,20 @@ file cache). A cell that the catalogue has no artifact for keeps its place, with
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from fleet import defaults
 from fleet.cell import Cell, Ordering, Workload, in_order, labels, matrix
 from fleet.config.catalogue import Artifact, Kind, Model
-from fleet.config.inventory import BoardEntry
+from fleet.config.images import Image
+from fleet.config.inventory import BoardEntry, VlmDemo
+from fleet.config.model import VisionArtifact
+from fleet.defaults import VISION_CORES
 from fleet.errors import ConfigError
 from fleet.need import Need
-from fleet.run import ArtifactSpec, RunSpec, WorkloadSpec, run_id
+from fleet.run import ArtifactSpec, EncoderSpec, RunSpec, WorkloadSpec, run_id
 from fleet.scripts import Store
 
 
@@ -42,11 +45,12 @@ class Request:
     limit_s: int | None
     clocks: str = defaults.CLOCKS
     only: Mapping[str, frozenset[str]] | None = None
+    vision_cores: tuple[int, ...] = (VISION_CORES,)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """What is measured on every board."""
-        return matrix(self.models, self.cores, self.contexts, self.workloads)
+        return matrix(self.models, self.cores, self.contexts, self.workloads, self.vision_cores)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -56,7 +60,10 @@ class Request:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of one board's list. ``number`` is the cell's; without an artifact, ``lacking`` says why."""
+    """One run of one board's list. ``number`` is the cell's; without an artifact, ``lacking`` says why.
+
+    A vision model has an ``encoder`` beside its artifact.
+    """
 
     run: str
     number: int
@@ -64,6 +71,12 @@ class PlannedRun:
     artifact: Artifact | None
     lacking: ConfigError | None
     repeat: int
+    encoder: VisionArtifact | None = None
+
+    @property
+    def files(self) -> tuple[Artifact | VisionArtifact | Image, ...]:
+        """All that the board must have for it."""
+        return tuple(one for one in (self.artifact, self.encoder, self.cell.image) if one is not None)
 
     @property
     def warmup(self) -> bool:
@@ -92,13 +105,16 @@ def plan_more(request: Request, entry: BoardEntry) -> Iterator[tuple[PlannedRun,
 def check(request: Request) -> dict[str, tuple[PlannedRun, ...]]:
     """The plan of every board by name. Raises ConfigError, so that nothing has been touched when something is wrong:
     a board that is not described, or not a single cell that could be run."""
+    kinds = {cell.model.kind for cell in request.cells}
     for entry in request.boards:
-        if entry.virtual is None and entry.paths.llm_demo is None:
-            raise ConfigError(
-                "the path of the demo program on this board is missing",
-                file="inventory.yaml",
-                key=f"boards.{entry.name}.paths.llm_demo",
-                hint=f"add  paths: {{llm_demo: /path/on/the/board/llm_demo}}  to boards.{entry.name}",
+        if Kind.LLM in kinds and entry.paths.llm_demo is None:
+            raise _no_demo(entry, "llm_demo", "the demo program", "llm_demo: /path/on/the/board/llm_demo")
+        if Kind.VLM in kinds and entry.paths.vlm_demo is None:
+            raise _no_demo(
+                entry,
+                "vlm_demo",
+                "the multimodal demo program",
+                "vlm_demo: /path/on/the/board/demo, vlm_kind: official",
             )
     plans = {entry.name: plan_board(request, entry) for entry in request.boards}
     every = [one for planned in plans.values() for one in planned]
@@ -108,27 +124,39 @@ def check(request: Request) -> dict[str, tuple[PlannedRun, ...]]:
     return plans
 
 
+def _no_demo(entry: BoardEntry, key: str, what: str, said: str) -> ConfigError:
+    return ConfigError(
+        f"the path of {what} on this board is missing",
+        file="inventory.yaml",
+        key=f"boards.{entry.name}.paths.{key}",
+        hint=f"add  paths: {{{said}}}  to boards.{entry.name}",
+    )
+
+
 def _planned(request: Request, entry: BoardEntry, repeats: range, *, first: int) -> Iterator[PlannedRun]:
     order = in_order(len(request.cells), repeats, request.ordering, request.seed, entry.name)
     for index, (number, repeat) in enumerate(order, start=first):
         cell = request.cells[number]
-        artifact, lacking = None, None
+        artifact, encoder, lacking = None, None, None
         try:
-            artifact = _artifact(cell, entry)
+            artifact, encoder = _artifacts(cell, entry)
         except ConfigError as error:
             lacking = error
-        yield PlannedRun(run_id(index, request.labels[number], repeat), number, cell, artifact, lacking, repeat)
+        run = run_id(index, request.labels[number], repeat)
+        yield PlannedRun(run, number, cell, artifact, lacking, repeat, encoder)
 
 
-def _artifact(cell: Cell, entry: BoardEntry) -> Artifact:
-    model = cell.model
-    if model.kind != Kind.LLM:
+def _artifacts(cell: Cell, entry: BoardEntry) -> tuple[Artifact, VisionArtifact | None]:
+    model, standin = cell.model, entry.virtual is not None
+    if cell.image is None:
+        return model.artifact(cell.npu_cores, standin=standin), None
+    if entry.paths.vlm_kind is VlmDemo.VLM_NPU and cell.vision_cores != VISION_CORES:
         raise ConfigError(
-            f"{model.title} takes an image, and bench measures text models only so far",
-            key="--model",
-            hint=f"run the vendor's demo by hand, then invoke import LOG --model {model.name} --kind {model.kind}",
+            f"VLM_NPU takes no core count for the vision encoder: it uses {VISION_CORES}",
+            key="--vision-cores",
+            hint=f"--vision-cores {VISION_CORES}, or the vendor's own demo as boards.{entry.name}.paths.vlm_demo",
         )
-    return model.artifact(cell.npu_cores, standin=entry.virtual is not None)
+    return model.artifact(cell.npu_cores, standin=standin), model.encoder(standin=standin)
 
 
 def spec_of(
@@ -141,11 +169,11 @@ def spec_of(
     created_utc: str,
     tool: str,
     need: Need,
-    placed: tuple[str, int] | None = None,
+    placed: Mapping[str, tuple[str, int]] | None = None,
     forced: tuple[str, ...] = (),
 ) -> RunSpec:
-    """The spec of one run; ``placed`` is (sha256, size in bytes) of the artifact as it lies on the board, ``forced``
-    are the checks that the board had failed."""
+    """The spec of one run; ``placed`` is (sha256, size in bytes) of each file as it lies on the board, ``forced`` are
+    the checks that the board had failed."""
     cell = planned.cell
     return RunSpec(
         campaign=campaign,
@@ -156,7 +184,7 @@ def spec_of(
         model_title=cell.model.title,
         kind=cell.model.kind,
         npu_cores=cell.npu_cores,
-        artifact=_artifact_spec(planned.artifact, placed) if planned.artifact else None,
+        artifact=_artifact_spec(planned.artifact, placed or {}) if planned.artifact else None,
         workload=WorkloadSpec(
             cell.prompts.name,
             cell.prompts.sha256,
@@ -164,6 +192,8 @@ def spec_of(
             len(cell.prompt.text),
             cell.max_new_tokens,
             cell.max_context_len,
+            cell.image.name if cell.image else None,
+            cell.image.sha256 if cell.image else None,
         ),
         prompt=cell.prompt.text,
         repeat=planned.repeat,
@@ -174,11 +204,22 @@ def spec_of(
         created_utc=created_utc,
         tool=tool,
         forced=forced,
+        vision_cores=cell.vision_cores,
+        encoder=_encoder_spec(planned.encoder, cell.model, placed or {}) if planned.encoder else None,
     )
 
 
-def _artifact_spec(artifact: Artifact, placed: tuple[str, int] | None) -> ArtifactSpec:
-    sha256, size_bytes = placed if placed else (artifact.sha256, artifact.size_bytes)
+def _encoder_spec(encoder: VisionArtifact, model: Model, placed: Mapping[str, tuple[str, int]]) -> EncoderSpec:
+    sha256, size_bytes = placed.get(encoder.file, (encoder.sha256, encoder.size_bytes))
+    seen = model.vision
+    resolution = encoder.resolution or (seen.resolution if seen else None)
+    usual = seen is not None and resolution == seen.resolution
+    tokens = seen.image_tokens if seen and usual else None
+    return EncoderSpec(encoder.file, sha256, size_bytes, encoder.dtype, encoder.toolkit, resolution, tokens)
+
+
+def _artifact_spec(artifact: Artifact, placed: Mapping[str, tuple[str, int]]) -> ArtifactSpec:
+    sha256, size_bytes = placed.get(artifact.file, (artifact.sha256, artifact.size_bytes))
     return ArtifactSpec(
         artifact.file,
         sha256,
@@ -190,9 +231,21 @@ def _artifact_spec(artifact: Artifact, placed: tuple[str, int] | None) -> Artifa
     )
 
 
-def program(cell: Cell, *, store: Store, entry: BoardEntry, model: str, limit_s: int) -> list[str]:
-    """The words that the run executes on the board; ``model`` is the artifact's path there."""
-    argv = ["sh", store.script("run_text_benchmark.sh"), "--demo", demo_path(entry, store), "--model", model]
+def program(
+    planned: PlannedRun, *, store: Store, entry: BoardEntry, paths: Mapping[str, str], limit_s: int
+) -> list[str]:
+    """The words that the run executes on the board; ``paths`` is where each of its files lies there."""
+    cell = planned.cell
+    assert planned.artifact is not None
+    script, demo = ("run_vlm_benchmark.sh" if cell.image else "run_text_benchmark.sh"), demo_path(cell, entry, store)
+    argv = ["sh", store.script(script), "--demo", demo, "--model", paths[planned.artifact.file]]
+    if cell.image and planned.encoder:
+        argv += ["--encoder", paths[planned.encoder.file], "--image", paths[cell.image.file]]
+        argv += ["--vision-cores", str(cell.vision_cores), "--kind", str(entry.paths.vlm_kind)]
+        argv += ["--demo-version", entry.paths.vlm_version] if entry.paths.vlm_version else []
+        if seen := cell.model.vision:
+            argv += ["--image-start", seen.image_start, "--image-end", seen.image_end]
+            argv += ["--image-content", seen.image_content]
     argv += ["--max-new-tokens", str(cell.max_new_tokens), "--max-context", str(cell.max_context_len)]
     argv += ["--prompt", cell.prompt.text, "--limit", str(limit_s)]
     for folder in entry.paths.libraries:
@@ -203,11 +256,17 @@ def program(cell: Cell, *, store: Store, entry: BoardEntry, model: str, limit_s:
 def model_folders(entry: BoardEntry, store: Store) -> list[str]:
     """Where on the board an artifact may lie: the inventory's folder, the store, beside the demo."""
     named = [store.absolute(entry.paths.models)] if entry.paths.models else []
-    beside = [posixpath.dirname(demo_path(entry, store))] if entry.paths.llm_demo else []
-    return [*named, store.models, *beside]
+    return list(dict.fromkeys([*named, store.models, *beside_demos(entry, store)]))
 
 
-def demo_path(entry: BoardEntry, store: Store) -> str:
-    """The demo program on the board."""
-    assert entry.paths.llm_demo is not None  # check() has seen to it
-    return store.absolute(entry.paths.llm_demo)
+def beside_demos(entry: BoardEntry, store: Store) -> Sequence[str]:
+    """The folders of the demos that this board has."""
+    demos = (entry.paths.llm_demo, entry.paths.vlm_demo)
+    return [posixpath.dirname(store.absolute(demo)) for demo in demos if demo]
+
+
+def demo_path(cell: Cell, entry: BoardEntry, store: Store) -> str:
+    """The demo program on the board that runs this cell."""
+    demo = entry.paths.vlm_demo if cell.image else entry.paths.llm_demo
+    assert demo is not None  # check() has seen to it
+    return store.absolute(demo)

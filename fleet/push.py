@@ -12,9 +12,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from fleet import defaults
-from fleet.config.model import ModelFile
 from fleet.deadline import Deadline
 from fleet.errors import ConfigError, FleetError, NoFile
 from fleet.push_manifest import Manifest, manifest_of
@@ -23,9 +23,18 @@ from fleet.scripts import Store
 from fleet.ssh.connection import Board
 
 
+class Wanted(Protocol):
+    """A file that a board is to have under a name; sha256 None takes it as it is."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def sha256(self) -> str | None: ...
+
+
 @dataclass(frozen=True)
 class Placed:
-    """A model file as it lies on one board; ``sent_bytes`` is what was sent of it, 0 when it was there already."""
+    """A file as it lies on one board; ``sent_bytes`` is what was sent of it, 0 when it was there already."""
 
     path: str
     sha256: str
@@ -36,7 +45,7 @@ class Placed:
 def place(
     board: Board,
     store: Store,
-    artifact: ModelFile,
+    artifact: Wanted,
     local: Path,
     folders: Sequence[str],
     deadline: Deadline,
@@ -76,7 +85,7 @@ def place(
 
 
 def _find(
-    board: Board, store: Store, artifact: ModelFile, paths: Sequence[str], deadline: Deadline, doing: str
+    board: Board, store: Store, artifact: Wanted, paths: Sequence[str], deadline: Deadline, doing: str
 ) -> Placed | None:
     argv = ["sh", store.script("artifact.sh"), "find", store.path, artifact.sha256 or "", artifact.file, *paths]
     answer = json.loads(board.run(argv, deadline=deadline.cap(defaults.HASH_S), doing=doing).stdout)

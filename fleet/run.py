@@ -31,8 +31,21 @@ class ArtifactSpec:
 
 
 @dataclass(frozen=True)
+class EncoderSpec:
+    """The vision encoder as it lies on the board. ``resolution`` and ``image_tokens`` are the catalogue's word."""
+
+    file: str
+    sha256: str | None
+    size_bytes: int | None
+    dtype: str
+    toolkit: str | None
+    resolution: int | None
+    image_tokens: int | None
+
+
+@dataclass(frozen=True)
 class WorkloadSpec:
-    """What is asked of the model."""
+    """What is asked of the model; a vision model has an image, known by its sha256."""
 
     prompt_set: str
     prompt_set_sha256: str
@@ -40,6 +53,8 @@ class WorkloadSpec:
     prompt_chars: int
     max_new_tokens: int
     max_context_len: int
+    image: str | None = None
+    image_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,8 @@ class RunSpec:
     clocks: str = "as_is"  # one of CLOCK_PROFILES
     memory_limit_bytes: int | None = None
     forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
+    vision_cores: int | None = None  # of the encoder, as the demo is told
+    encoder: EncoderSpec | None = None
     schema: int = 1
 
     @property

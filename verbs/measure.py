@@ -22,8 +22,10 @@ if TYPE_CHECKING:
         "suite": "a file of suites/ that says what to measure; the options below win over it",
         "model": "models of models.yaml, with commas between them; default: the first one there",
         "cores": "NPU core counts, each is an artifact of its own; default 1,2,3",
+        "vision-cores": "NPU core counts of the vision encoder, which is told at run time; default 3",
         "repeats": "measured runs of each cell, on top of a warm-up; default 3",
-        "prompts": "file of prompts, one 'id: text' a line; default suites/prompts/default.txt",
+        "prompts": "file of prompts, one 'id: text' a line; default suites/prompts/default.txt, vision.txt for images",
+        "image": "image for vision models, PNG or JPEG; default suites/images/house.png",
         "new-tokens": "longest answer in tokens; default 128",
         "context": "max_context_len of the run; default 4096",
         "limit": "seconds after which a run is stopped; default: twice what it may need by prediction",
@@ -49,6 +51,8 @@ def bench(
     context: str = "",
     limit: str = "",
     clocks: str = "",
+    vision_cores: str = "",
+    image: str = "",
     campaign: str = "",
     failed_from: str = "",
     recover: bool = False,
@@ -60,6 +64,7 @@ def bench(
 
     invoke bench --board rk3588-a --model qwen3-0.6b --cores 1,2,3 --repeats 3
     invoke bench --board @lab1 --cores 3 --format csv
+    invoke bench --model qwen3-vl-4b --cores 3 --vision-cores 1,3
     invoke bench --suite nightly --dry-run
     invoke bench --campaign 20261121T190000Z-3f2a   (goes on after a crash, a Ctrl-C, a lost network)
     invoke bench --failed-from 20261121T190000Z-3f2a
@@ -75,7 +80,7 @@ def bench(
             print(f"{name.strip()}: {remark}", file=sys.stderr)
     asked = order(
         session,
-        Bench(model, cores, repeats, prompts, new_tokens, context, limit, clocks),
+        Bench(model, cores, repeats, prompts, new_tokens, context, limit, clocks, vision_cores, image),
         board,
         suite=named_suite(session, suite) if suite else None,
         campaign=campaign,

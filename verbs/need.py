@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analysis.architecture import Architecture
+    from fleet.cell import Cell
     from fleet.config.catalogue import Model
     from fleet.config.inventory import BoardEntry
     from fleet.facts import Facts
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fleet.plan import PlannedRun
     from fleet.session import Session
 
+FIRST_CORE_COUNT = (1, 2, 1)  # release whose multimodal demo was the first to take one for the encoder
 TEMPLATE_TOKENS = 32  # what a chat template adds to a prompt, with room
 
 
@@ -53,13 +55,17 @@ def need(entry: BoardEntry, facts: Facts, planned: PlannedRun) -> Need:
             return Need(skip=judged.reason)  # though there may be no file either: no file would help
     if dtype_of(dtype) is None:
         return Need(skip=lacking)
+    lacking = lacking or _no_core_count(entry, on.runtime, cell)
+    image_tokens = cell.model.vision.image_tokens if cell.image and cell.model.vision else 0
     speed = predict_speed(
         numbers,
         dtype,
         cell.npu_cores,
         on.runtime,
-        prompt_tokens=min(len(cell.prompt.text) + TEMPLATE_TOKENS, context),  # a letter is a token, at most
+        # A letter is a token, at most.
+        prompt_tokens=min(len(cell.prompt.text) + TEMPLATE_TOKENS + image_tokens, context),
         new_tokens=cell.max_new_tokens,
+        rknn_core_num=cell.vision_cores or defaults.VISION_CORES,
     )
     memory = predict_memory(numbers, dtype, context, on.runtime)
     return Need(
@@ -69,6 +75,18 @@ def need(entry: BoardEntry, facts: Facts, planned: PlannedRun) -> Need:
         expected_s=speed.run_s.value,
         expected_bytes=memory.total,
     )
+
+
+def _no_core_count(entry: BoardEntry, runtime: str | None, cell: Cell) -> str | None:
+    """Why the encoder can not be run on so many cores: the vendor's first demos took no such argument."""
+    from analysis.release import release_of
+    from fleet import defaults
+
+    demo = entry.paths.vlm_version or runtime
+    release = release_of(demo)
+    if cell.vision_cores in (None, defaults.VISION_CORES) or release is None or release >= FIRST_CORE_COUNT:
+        return None
+    return f"the multimodal demo of {demo} takes no core count for the vision encoder; 1.2.1 is the first that does"
 
 
 def again(session: Session, campaign: str) -> Callable[[str], Again]:
@@ -90,6 +108,8 @@ def again(session: Session, campaign: str) -> Callable[[str], Again]:
                 cell.prompts.sha256,
                 cell.prompt.id,
                 cell.max_new_tokens,
+                cell.image.sha256 if cell.image else None,
+                cell.vision_cores,
             ) in open_cells
 
         return judge

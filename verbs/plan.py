@@ -31,7 +31,8 @@ def plan_rows(session: Session, order: Order) -> tuple[list[Row], ExitCode]:
         of_cell: dict[int, list[PlannedRun]] = {}
         for planned in plans[state.entry.name]:
             of_cell.setdefault(planned.number, []).append(planned)
-        mine = [_row(state, of_cell[number]) for number in sorted(of_cell)]
+        sees = any(cell.image for cell in order.request.cells)
+        mine = [_row(state, of_cell[number], sees) for number in sorted(of_cell)]
         seconds = sum(int(row["runs"] or 0) * float(row["seconds a run"] or 0) for row in mine)
         runs = sum(int(row["runs"] or 0) for row in mine)
         print(f"{state.entry.name}: {runs} runs, about {math.ceil(seconds / 60)} min by prediction", file=sys.stderr)
@@ -39,15 +40,17 @@ def plan_rows(session: Session, order: Order) -> tuple[list[Row], ExitCode]:
     return rows, worst([state.error.exit_code for state in states if state.error])
 
 
-def _row(state: BoardState, runs: list[PlannedRun]) -> Row:
+def _row(state: BoardState, runs: list[PlannedRun], sees: bool) -> Row:
     from verbs.need import need
 
     cell = runs[0].cell
     needs = need(state.entry, state.facts or {}, runs[0])
+    seeing: Row = {"vision cores": cell.vision_cores, "image": cell.image.name if cell.image else None}
     return {
         "board": state.entry.name,
         "model": cell.model.name,
         "cores": cell.npu_cores,
+        **(seeing if sees else {}),
         "context": cell.max_context_len,
         "prompt": cell.prompt.id,
         "new tokens": cell.max_new_tokens,

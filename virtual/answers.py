@@ -67,7 +67,7 @@ def natural_length(prompt: str, model: str, factor: float) -> int:
 def tokens(prompt: str, model: str) -> Iterator[str]:
     """The answer's tokens, without end: sentences, now and then a new line."""
     dice = random.Random(hashlib.sha256(f"{prompt}\0{model}".encode()).digest())
-    if model.startswith("qwen3"):  # thinking switched off by the template leaves this behind
+    if model.startswith("qwen3") and "-vl" not in model:  # thinking switched off by the template leaves this behind
         yield from ("<think>", "\n\n", "</think>", "\n\n")
     gap = ""
     while True:

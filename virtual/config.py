@@ -21,7 +21,7 @@ MOMENTS = (
     "disk_full",
 )  # at any time
 STRIKES = frozenset({"reboot", "power_loss", "freeze", "cut", "slow", "corrupt"})
-FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"}
+FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full", "encoder_failed"}
 TRAITS = frozenset(
     {
         "no_userspace",  # Radxa's kernels: no such governor

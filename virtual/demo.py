@@ -1,4 +1,4 @@
-"""What the official text demo says, in the layout of this board's runtime and with this board's numbers in it.
+"""What the vendor's demos say, in the layout of this board's runtime and with this board's numbers in it.
 
 Standard output is the stdio buffer of a C program: the demo's own ``printf`` waits in it as long as the kind of
 output wants, the runtime flushes after each of its lines, errors go to standard error at once. A demo that is
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from virtual import physics
@@ -52,8 +52,17 @@ class Terminal(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class File:
+    """A file that an argument names: its first line, its size, and what tells it from others."""
+
+    head: str
+    size_bytes: int
+    file_id: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Request:
-    """How the demo was started."""
+    """How the demo was started; ``arguments`` and the ``files`` among them, by place, are a multimodal demo's."""
 
     pid: int
     model_path: str
@@ -64,6 +73,9 @@ class Request:
     head: str | None  # first line of the model file, None when there is no such file
     size_bytes: int
     file_id: str
+    program: str = "llm_demo"
+    arguments: tuple[str, ...] = ()
+    files: Mapping[int, File] = dataclasses.field(default_factory=dict)
 
 
 class Stdout:
@@ -98,7 +110,12 @@ class Stdout:
 
 
 class Conversation:
-    """One process of the demo, from its first line to its exit code."""
+    """One process of the text demo, from its first line to its exit code; others differ in what they override."""
+
+    greeting = "rkllm init start\n"
+    menu: tuple[str, ...] = MENU
+    has_menu = True
+    user, robot = "\nuser: ", "robot: "
 
     def __init__(self, board: Boot, terminal: Terminal, request: Request, run_number: int) -> None:
         self._board = board
@@ -114,11 +131,15 @@ class Conversation:
         self._init_ms = 0.0
         self._peak_bytes = 0.0
         self._turns = 0
+        self._held_bytes = 0.0  # of the language model
+        self._beside_bytes = 0.0  # what the process holds beside it
         self.made: dict[str, object] = {}  # the figures of the last finished turn
 
     async def run(self) -> None:
         """Talk until the demo ends; raises Gone when it ends without us."""
-        self._stdout.print("rkllm init start\n")
+        if not self._understood():
+            return
+        self._stdout.print(self.greeting)
         header = await self._load()
         if header is None and self._layout.after_failure is not AfterFailure.SAYS_SUCCESS:
             self._stdout.print("\nrkllm init failed\n")
@@ -128,14 +149,12 @@ class Conversation:
                 self._leave(INIT_FAILED)
             return
         self._stdout.print("rkllm init success\n")
-        self._stdout.print(
-            "\n**********************可输入以下问题对应序号获取回答/或自定义输入********************\n\n"
-        )
-        for number, question in enumerate(MENU):
-            self._stdout.print(f"[{number}] {question}\n")
-        self._stdout.print("\n*************************************************************************\n\n")
+        if not await self._see():
+            return
+        if self.has_menu:
+            self._show_menu()
         while True:
-            self._stdout.print("\nuser: ")
+            self._stdout.print(self.user)
             if self._request.buffer != "block":
                 self._stdout.flush()  # reading a terminal flushes what waits for it
             line = await self._terminal.read_line()
@@ -144,10 +163,10 @@ class Conversation:
             if line == "clear" and self._layout.has_clear:
                 continue
             prompt = line or ""  # at the end of input the real one asks itself nothing, for ever
-            if prompt in ("0", "1"):
-                prompt = MENU[int(prompt)]
+            if self.has_menu and prompt in ("0", "1"):
+                prompt = self.menu[int(prompt)]
                 self._stdout.print(f"{prompt}\n")
-            self._stdout.print("robot: ")
+            self._stdout.print(self.robot)
             if not prompt:
                 self._stdout.print("\n")
                 await self._terminal.sleep(STEP_S)
@@ -158,6 +177,30 @@ class Conversation:
                 return
             await self._turn(header, prompt)
         self._leave(0)
+
+    def _understood(self) -> bool:
+        """Does it begin at all with these arguments?"""
+        return True
+
+    async def _see(self) -> bool:
+        """What comes between the model's start and the first question; False when it is the end."""
+        return True
+
+    def _asked(self, prompt: str) -> int:
+        """How many tokens this prompt is."""
+        return prompt_tokens(prompt)
+
+    def _seen(self) -> dict[str, object]:
+        """More figures of a turn."""
+        return {}
+
+    def _show_menu(self) -> None:
+        self._stdout.print(
+            "\n**********************可输入以下问题对应序号获取回答/或自定义输入********************\n\n"
+        )
+        for number, question in enumerate(self.menu):
+            self._stdout.print(f"[{number}] {question}\n")
+        self._stdout.print("\n*************************************************************************\n\n")
 
     # --- loading ------------------------------------------------------------------------------------------------
 
@@ -189,7 +232,7 @@ class Conversation:
             self._failed("driver too old", complaints, layout.last_word)
             return None
         await self._fill_memory(header, context)
-        self._say(*layout.processors())
+        self._say(*layout.processors(mrope="-vl" in header.model))
         self._context, self._new = max(context, 1), max(new, 1)
         return header
 
@@ -222,7 +265,7 @@ class Conversation:
 
     async def _turn(self, header: Header, prompt: str) -> None:
         machine, arch, cores = self._machine, header.architecture, header.npu_core_num
-        asked = prompt_tokens(prompt)
+        asked = self._asked(prompt)
         if asked >= self._context:
             self._terminal.err(f"E rkllm: prompt gather than max context: {asked} > {self._context}\n")
             self._stdout.print("\\run error\n")
@@ -252,6 +295,7 @@ class Conversation:
             "peak_bytes": int(self._peak_bytes),
             "npu_core_num": cores,
             "clocks": clocks,
+            **self._seen(),
         }
         self._board.truth.record("turn", pid=self._request.pid, run=self._run, **self.made)
         self._stdout.print("\n")  # the demo's own, when it is told that the answer is over; the table comes after that
@@ -304,6 +348,8 @@ class Conversation:
             self._stdout.flush()
 
     def _resident(self, resident_bytes: float) -> None:
+        self._held_bytes = resident_bytes
+        resident_bytes += self._beside_bytes
         self._peak_bytes = max(self._peak_bytes, resident_bytes)
         self._board.npu.show_memory(self._request.pid, resident_bytes, self._peak_bytes)
 
@@ -311,7 +357,7 @@ class Conversation:
         board, pid = self._board, self._request.pid
         if forced:
             board.truth.record("fault", fault="oom", pid=pid, run=self._run)
-        for line in oom_lines(pid, resident_bytes, self._machine):
+        for line in oom_lines(pid, resident_bytes, self._machine, self._request.program):
             board.pages.log(board.uptime_s(), line, level=3)
         board.enclosure.run(["kill", "-KILL", str(pid)])
         await self._terminal.never()
@@ -319,7 +365,7 @@ class Conversation:
     def _failed(self, why: str, complaints: tuple[str, ...], last_word: str = "") -> None:
         """The model does not load: say so as this runtime does."""
         for complaint in complaints:
-            self._terminal.err(complaint.replace("{stamp}", _stamp()) + "\n")
+            self._terminal.err(complaint.replace("{stamp}", stamp()) + "\n")
         if last_word:
             self._stdout.print(f"{last_word}\n")
         self._board.truth.record("init_failed", pid=self._request.pid, run=self._run, why=why)
@@ -339,6 +385,7 @@ def _number(text: str) -> int:
     return int(text) if text.isdigit() and text.isascii() else 0
 
 
-def _stamp() -> str:
+def stamp() -> str:
+    """The time of day as librknnrt writes it."""
     now = time.time()
     return f"{time.strftime('%H:%M:%S', time.localtime(now))}.{int(now * 1000) % 1000:03d}"

@@ -30,7 +30,7 @@ def boot_lines(machine: Machine, config: BoardConfig) -> list[tuple[float, str]]
     ]
 
 
-def oom_lines(pid: int, resident_bytes: float, machine: Machine) -> list[str]:
+def oom_lines(pid: int, resident_bytes: float, machine: Machine, name: str = "llm_demo") -> list[str]:
     """An out-of-memory kill of a demo, in the kernel's words."""
     rss_pages = int(resident_bytes // 4096)
     total_kb = int(resident_bytes * 1.3 // 1024)
@@ -39,12 +39,12 @@ def oom_lines(pid: int, resident_bytes: float, machine: Machine) -> list[str]:
     tables = rss_pages * 8
     sizes = f"total-vm:{total_kb}kB, anon-rss:{anon_kb}kB, file-rss:4096kB, shmem-rss:{shmem_kb}kB"
     return [
-        "llm_demo invoked oom-killer: gfp_mask=0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO), order=0",
+        f"{name} invoked oom-killer: gfp_mask=0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO), order=0",
         f"Mem-Info: free:{machine.available_bytes // 4096} free_pcp:63 free_cma:0",
         "Tasks state (memory values in pages):",
         "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name",
         f"[{1:7d}]     0 {1:5d}     4102      903    69632        0             0 init",
-        f"[{pid:7d}]     0 {pid:5d} {total_kb // 4:8d} {rss_pages:8d} {tables:8d}        0             0 llm_demo",
-        f"oom-kill:constraint=CONSTRAINT_NONE,global_oom,task_memcg=/,task=llm_demo,pid={pid},uid=0",
-        f"Out of memory: Killed process {pid} (llm_demo) {sizes}, UID:0 pgtables:{tables // 1024}kB oom_score_adj:0",
+        f"[{pid:7d}]     0 {pid:5d} {total_kb // 4:8d} {rss_pages:8d} {tables:8d}        0             0 {name}",
+        f"oom-kill:constraint=CONSTRAINT_NONE,global_oom,task_memcg=/,task={name},pid={pid},uid=0",
+        f"Out of memory: Killed process {pid} ({name}) {sizes}, UID:0 pgtables:{tables // 1024}kB oom_score_adj:0",
     ]

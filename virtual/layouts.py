@@ -28,6 +28,15 @@ class Init(enum.Enum):
     BLOCK = enum.auto()  # a line between rulers of its own, above the table
 
 
+class Arguments(enum.Enum):
+    """What the multimodal demo takes behind image, encoder, model, new tokens and context."""
+
+    PLAIN = enum.auto()  # nothing; it does not say on how many cores the encoder runs either
+    CORES = enum.auto()  # the encoder's core count
+    MARKERS = enum.auto()  # and up to three image markers
+    PLATFORM = enum.auto()  # the chip between the two
+
+
 class AfterFailure(enum.Enum):
     """What the demo does after a model that did not load."""
 
@@ -73,6 +82,7 @@ class Layout:
     broken_model: tuple[str, ...] = ("E rkllm: invalid rkllm model!",)
     last_word: str = ""  # on standard output, when the model's weights could not be read
     after_failure: AfterFailure = AfterFailure.LEAVES
+    arguments: Arguments = Arguments.MARKERS
 
     def banner(self, runtime: str, driver: str) -> Iterator[str]:
         """Up to the driver's version; a warning comes first."""
@@ -96,10 +106,12 @@ class Layout:
                 f" model_dtype: {header.dtype}"
             )
 
-    def processors(self) -> Iterator[str]:
+    def processors(self, *, mrope: bool = False) -> Iterator[str]:
         if self.names_model:
             yield "I rkllm: Enabled cpus: [4, 5, 6, 7]"
             yield "I rkllm: Enabled cpus num: 4"
+            if mrope:
+                yield "I rkllm: Using mrope"
 
     def table(self, figures: Figures, *, is_first: bool) -> Iterator[str]:
         """The lines after an answer; ``is_first`` in this process."""
@@ -150,11 +162,17 @@ _V1_1 = Layout(
     broken_model=("E RKNN: [{stamp}] invalid rknn llm model magic", LOAD_ERROR),
     last_word="rknn_init fail! ret=-1",
     after_failure=AfterFailure.SAYS_SUCCESS,
+    arguments=Arguments.PLAIN,
 )
 _V1_1_0 = dataclasses.replace(_V1_1, driver_needed="0.9.6", driver_too_old="0.9.3")
-_V1_2_0 = Layout(init=Init.ROW, memory=Memory("Memory Usage (GB)", GIB))
+_V1_2_0 = Layout(init=Init.ROW, memory=Memory("Memory Usage (GB)", GIB), arguments=Arguments.PLAIN)
+_V1_2_1 = Layout(arguments=Arguments.CORES)
 _V1_2 = Layout()
-_V1_3 = Layout(memory=Memory("Peak Memory Usage (MB)", MIB), after_failure=AfterFailure.ABORTS)
+_V1_3 = Layout(
+    memory=Memory("Peak Memory Usage (MB)", MIB),
+    after_failure=AfterFailure.ABORTS,
+    arguments=Arguments.PLATFORM,
+)
 
 LAYOUTS = {
     "1.1.0": _V1_1_0,
@@ -163,7 +181,7 @@ LAYOUTS = {
     "1.1.3": _V1_1,
     "1.1.4": _V1_1,
     "1.2.0": _V1_2_0,
-    "1.2.1": _V1_2,
+    "1.2.1": _V1_2_1,
     "1.2.2": _V1_2,
     "1.2.3": _V1_2,
     "1.3.0": _V1_3,

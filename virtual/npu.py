@@ -15,8 +15,9 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from virtual.demo import Conversation, Gone, Request
+from virtual.demo import Conversation, File, Gone, Request
 from virtual.isolation import hand_over
+from virtual.vision_demo import DEMOS
 from virtual.whole import write_whole
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Npu:
                 "demo_started", pid=pid, run=run_number, model=request.model_path, new=request.new, run_dir=run_dir
             )
             self._cover(pid)
-            talk = Conversation(board, link, request, run_number)
+            talk = DEMOS[request.program](board, link, request, run_number)
             await talk.run()
             ended = {"code": link.code}
         except (Gone, TimeoutError):
@@ -187,6 +188,9 @@ class Link:
         for path in self._paths:
             path.unlink(missing_ok=True)
         level = said.get("loglevel", "0")
+        program = said.get("program", "llm_demo")
+        if program in DEMOS and program != "llm_demo":
+            return _of_vision(self._pid, said, int(level) if level.isdigit() else 0)
         return Request(
             pid=self._pid,
             model_path=said.get("model", ""),
@@ -281,6 +285,34 @@ class Link:
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             self._lines.put_nowait(line.decode(errors="replace"))
+
+
+def _of_vision(pid: int, said: dict[str, str], level: int) -> Request:
+    """A multimodal demo says all of its arguments, and which of them are files."""
+    arguments: list[str] = []
+    while (word := said.get(f"arg{len(arguments)}")) is not None:
+        arguments.append(word)
+    files = {
+        at: File(said.get(f"head{at}", ""), int(size) if size.isdigit() else -1, said.get(f"file{at}", ""))
+        for at in range(len(arguments))
+        if (size := said.get(f"size{at}", "").strip())
+    }
+    model = files.get(2)
+    named = dict(enumerate(arguments))
+    return Request(
+        pid=pid,
+        model_path=named.get(2, ""),
+        new=named.get(3, "2048"),
+        context=named.get(4, "4096"),
+        log_level=level,
+        buffer=said.get("buffer", "block"),
+        head=model.head if model else None,
+        size_bytes=model.size_bytes if model else -1,
+        file_id=model.file_id if model else "",
+        program=said["program"],
+        arguments=tuple(arguments),
+        files=files,
+    )
 
 
 def _run_dir(root: Path, pid: int) -> str | None:

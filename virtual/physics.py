@@ -7,7 +7,8 @@ a little core in some runs, a drift within a run, and the odd run with company. 
 numbers has to live with residuals, as on real boards.
 
 The scales are set by public figures for RK3588 at full clocks (about 32 token/s and 214 ms to the first token
-for a 0.6B model in int8, about 7 token/s for 4B; one core 0.41-0.52 of three, two about 0.75).
+for a 0.6B model in int8, about 7 token/s for 4B; one core 0.41-0.52 of three, two about 0.75; an image of 448 pixels
+2.1 to 2.2 s in the encoders of about 300 to 400 million weights).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import hashlib
 import math
 import random
 
-from virtual.artifacts import Architecture
+from virtual.artifacts import Architecture, Encoder
 
 MIB = 1024 * 1024
 BUS_BYTES_PER_S = 33.8e9  # 64 bit LPDDR4X at DMC_FULL_HZ
@@ -51,6 +52,8 @@ class Silicon:
     run_noise: float
     irq_on_little_chance: float
     company_chance: float
+    encode_tops: float  # of a vision encoder in half precision, three cores, full clock
+    rknn_bytes: float  # the encoder's runtime, beside its weights
 
 
 def silicon(name: str, seed: int) -> Silicon:
@@ -76,6 +79,8 @@ def silicon(name: str, seed: int) -> Silicon:
         run_noise=dice.uniform(0.004, 0.010),
         irq_on_little_chance=dice.uniform(0.03, 0.15),
         company_chance=dice.uniform(0.01, 0.04),
+        encode_tops=dice.uniform(0.32, 0.36),
+        rknn_bytes=dice.uniform(70, 100) * MIB,
     )
 
 
@@ -190,3 +195,24 @@ def load_ms(chip: Silicon, arch: Architecture, clocks: Clocks, lucky: Luck, *, w
     """From opening the file to a model that can answer."""
     rate = chip.warm_bytes_per_s if warm else chip.cold_bytes_per_s
     return (1000.0 * file_bytes(arch) / rate + chip.init_ms * host_factor(clocks, lucky)) * lucky.factor
+
+
+def encode_ms(chip: Silicon, encoder: Encoder, cores: int, clocks: Clocks, lucky: Luck) -> float:
+    """One image: the weights for each patch, attention of each patch to each, and the image's way to the NPU."""
+    weights = 2.0 * encoder.parameters * encoder.patches
+    attention = 4.0 * encoder.layers * encoder.hidden * encoder.patches**2
+    tops = chip.encode_tops * float((cores / 3) ** 0.85) * clocks.npu_hz / NPU_FULL_HZ
+    npu_ms = 1000.0 * (weights + attention) / (tops * 1e12)
+    host_ms = 30.0 * (encoder.resolution / 448) ** 2 * host_factor(clocks, lucky)
+    return (npu_ms + host_ms) * lucky.factor
+
+
+def encoder_bytes(chip: Silicon, encoder: Encoder) -> float:
+    """What the process holds for an encoder: its weights in half precision, and the runtime."""
+    return 2.0 * encoder.parameters + chip.rknn_bytes
+
+
+def encoder_load_ms(chip: Silicon, encoder: Encoder, clocks: Clocks, lucky: Luck, *, warm: bool) -> float:
+    """From opening its file to an encoder that can take an image."""
+    rate = 0.6 * chip.warm_bytes_per_s if warm else chip.cold_bytes_per_s
+    return (2000.0 * encoder.parameters / rate + 60.0 * host_factor(clocks, lucky)) * lucky.factor

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from virtual.config import BoardConfig
 from virtual.isolation import login_shell
+from virtual.layouts import LAYOUTS, Arguments
 
 KERNEL_RELEASE = "6.1.99-vendor-rk35xx"
 KERNEL_VERSION = "#1 SMP PREEMPT Wed Mar 12 09:14:22 UTC 2025"
@@ -24,6 +25,13 @@ DEMO = "llm_demo"
 _PROGRAMS = {
     "usr/local/bin/dmesg": "dmesg",
     "usr/local/bin/uname": "uname",
+}
+# Sentences that the binary of the vendor's multimodal demo has in it since a version; nothing executes them here.
+_WORDS = {
+    Arguments.PLAIN: "",
+    Arguments.CORES: "",
+    Arguments.MARKERS: "# [Warning] Using default img_start/img_end/img_content\n",
+    Arguments.PLATFORM: "# [Warning] Using default img_start/img_end/img_content\n# Error: Unknown platform: \n",
 }
 
 
@@ -52,7 +60,11 @@ def factory_archive(name: str, config: BoardConfig) -> bytes:
     if not config.bare:
         shipped = vendor_files(config.runtime)
         files |= {f"opt/rkllm/{'' if name == DEMO else 'lib/'}{name}": data for name, data in shipped.items()}
-        modes[f"opt/rkllm/{DEMO}"] = 0o755
+        # No release of the runtime has these: they are built from examples, and somebody has done that here.
+        client = (_FIRMWARE / DEMO).read_bytes()
+        files["opt/rkllm/demo"] = client + _WORDS[LAYOUTS[config.runtime].arguments].encode()
+        files["opt/rkllm/VLM_NPU"] = client
+        modes |= dict.fromkeys((f"opt/rkllm/{DEMO}", "opt/rkllm/demo", "opt/rkllm/VLM_NPU"), 0o755)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path, content in sorted(files.items()):

@@ -32,6 +32,9 @@ class Planned:
     prompt_chars: int | None = None
     runtime: str | None = None
     is_vision: bool | None = None
+    vision_cores: int | None = None
+    image_tokens: int | None = None
+    resolution: int | None = None  # of the encoder's input, along an edge
     turns: int | None = 1
 
 
@@ -50,10 +53,11 @@ class Check:
         return f"{self.name}: {self.observed}, expected {self.expected}"
 
 
-def are_refuted(turns: Sequence[Turn], classes: Sequence[str]) -> bool:
+def are_refuted(turns: Sequence[Turn], classes: Sequence[str], *, encoder_failed: bool = False) -> bool:
     """Whether rows are refuted by the file in which they stand."""
     return bool(turns) and (
-        not LOST_JOBS.isdisjoint(classes)
+        encoder_failed
+        or not LOST_JOBS.isdisjoint(classes)
         or any(_is_prefill_slow(turn) or not all(map(_rate_agrees, turn.stages)) for turn in turns)
     )
 
@@ -117,6 +121,8 @@ def checks_of_plan(log: ParsedLog, planned: Planned) -> Iterator[Check]:
         yield Check("runtime_as_planned", log.runtime, planned.runtime, log.runtime == planned.runtime)
     if not log.turns:
         return
+    if planned.is_vision:
+        yield from _vision_checks(log, planned)
     if planned.turns is not None:
         yield Check("turns_as_planned", f"{len(log.turns)} tables", f"{planned.turns}", len(log.turns) == planned.turns)
     first = log.turns[0]
@@ -125,10 +131,41 @@ def checks_of_plan(log: ParsedLog, planned: Planned) -> Iterator[Check]:
         yield from _answer_checks(first, planned.max_new_tokens)
 
 
+def _vision_checks(log: ParsedLog, planned: Planned) -> Iterator[Check]:
+    """Of the encoder. The vendor's demo says when it encoded the image; another one that says nothing is believed."""
+    says_times = log.llm_load_ms is not None or log.imgenc_load_ms is not None
+    if log.encoder_failed:
+        seen = "the demo says run_imgenc fail!, and answered without the image"
+    elif says_times and log.image_encode_ms is None:
+        seen = "no time of an encode, and the demo prints its other times"
+    else:
+        seen = "an encoded image"
+    yield Check("image_encoded", seen, "an encoded image", seen == "an encoded image")
+    if planned.vision_cores is not None:
+        rejected = "vision_core_mask_rejected" in log.warnings
+        cores = log.vision_core_num if log.vision_core_num is not None else planned.vision_cores
+        yield Check(
+            "vision_cores_as_planned",
+            f"{cores} cores for the encoder{', which the library rejected' if rejected else ''}",
+            f"{planned.vision_cores}",
+            cores == planned.vision_cores and not rejected,
+        )
+    if planned.resolution is not None and log.resolution is not None:
+        wanted = f"{planned.resolution}x{planned.resolution}"
+        yield Check("resolution_as_planned", log.resolution, wanted, log.resolution == wanted)
+    if planned.image_tokens is not None and log.n_image_tokens is not None:
+        yield Check(
+            "image_tokens_as_planned",
+            f"{log.n_image_tokens} tokens of one image",
+            f"{planned.image_tokens}",
+            log.n_image_tokens == planned.image_tokens,
+        )
+
+
 def _prompt_checks(turn: Turn, log: ParsedLog, planned: Planned) -> Iterator[Check]:
     tokens = turn.prefill.tokens
     if planned.is_vision:
-        image_tokens = log.n_image_tokens or FEWEST_IMAGE_TOKENS
+        image_tokens = log.n_image_tokens or planned.image_tokens or FEWEST_IMAGE_TOKENS
         yield Check(
             "image_in_prompt",
             f"prefill of {tokens} tokens",

@@ -89,6 +89,8 @@ class ParsedLog:
     librknnrt: str | None = None
     vision_core_num: int | None = None
     n_image_tokens: int | None = None
+    resolution: str | None = None  # of the encoder's input, width x height
+    encoder_failed: bool | None = None  # True where the demo says so
     init_ms: float | None = None
     llm_load_ms: float | None = None
     imgenc_load_ms: float | None = None

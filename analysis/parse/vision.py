@@ -2,7 +2,7 @@
 
 A load is never an encode: each number comes from the sentence that names it, in the official demos (``main:
 ImgEnc Model inference took N ms``), in imgenc (``main: Encoder the image cost N ms``) or in a wrapper's own
-words, given in seconds.
+words, given in seconds. An encoder that fails does not end the demo: it says so, and goes on without the image.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _TIMES = (  # name, factor to the field's unit, sentence; the first sentence of 
 _CORES = re.compile(r"===\s*the core num is (\d{1,9})\s*===")
 _TENSOR = re.compile(r"index=0\b.*?\bdims=\[(\d{1,15})\s*[,\]]")
 _IMAGE_TOKENS = re.compile(r"n_image_tokens:\s*(\d{1,15})(?=[^\w.])")
+_INPUT = re.compile(r"model input height=(\d{1,6}), width=(\d{1,6}), channel=\d", re.IGNORECASE)
 _LINES_TO_TENSOR = 3  # another writer may get in between the heading and the first tensor
 
 
@@ -41,6 +42,8 @@ class Vision:
         self.times: dict[str, Any] = {}
         self.core_num: int | None = None
         self.image_tokens: int | None = None
+        self.resolution: str | None = None
+        self.is_encoder_broken = False
         self.is_encoder_loaded = False  # and no image went through it yet
         self.is_menu_open = False
 
@@ -76,6 +79,14 @@ class Vision:
         if self.image_tokens is None and self.scene.believes(line) and (found := _IMAGE_TOKENS.search(line.text)):
             self.image_tokens = int(found[1])
 
+    def read_input(self, line: Line) -> None:
+        if self.resolution is None and self.scene.believes(line) and (found := _INPUT.search(line.text)):
+            self.resolution = f"{int(found[2])}x{int(found[1])}"
+
+    def read_broken(self, line: Line) -> None:
+        if self.scene.believes(line):
+            self.is_encoder_broken = True
+
     def read_menu(self, line: Line) -> None:
         if not self.scene.in_answer:
             self.is_menu_open = True
@@ -95,5 +106,7 @@ class Vision:
         ("===the core num is", read_cores),
         ("output tensors:", read_heading),
         ("n_image_tokens:", read_image_tokens),
+        ("model input height=", read_input),
+        ("run_imgenc fail!", read_broken),
         ("可输入以下问题对应序号", read_menu),
     )

@@ -14,14 +14,16 @@ from analysis.cells import Cell
 from analysis.runs import Run
 from analysis.text import spreadsheet
 from analysis.writers.files import write_whole
-from analysis.writers.rows import Value, reasons_text, run_headings, run_row, sorted_runs
+from analysis.writers.rows import Value, reasons_text, run_columns, run_row, sorted_runs
 from analysis.writers.table import table_of
 
 
 def write_summary(runs: Iterable[Run], path: Path) -> None:
     """One row a run. Raises CannotWrite. The same runs give the same bytes, in whatever order they come."""
-    rows = (run_row(run) for run in sorted_runs(runs))
-    write_whole(path, _csv(run_headings(), rows).encode())
+    ordered = sorted_runs(runs)
+    columns = run_columns(ordered)
+    rows = (run_row(run, columns) for run in ordered)
+    write_whole(path, _csv([column.heading for column in columns], rows).encode())
 
 
 def bench_csv(cells: Sequence[Cell]) -> str:

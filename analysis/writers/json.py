@@ -22,6 +22,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "board": plain(cell.board),
         "model": _plain(cell.model),
         "npu_cores": cell.npu_cores,
+        "vision_cores": cell.vision_cores,
         "workload": {
             "prompt_set": _plain(workload.prompt_set),
             "prompt_set_sha256": _plain(workload.prompt_set_sha256),
@@ -29,6 +30,8 @@ def _cell(cell: Cell) -> dict[str, Any]:
             "prompt_chars": workload.prompt_chars,
             "max_new_tokens": workload.max_new_tokens,
             "max_context_len": workload.max_context_len,
+            "image": _plain(workload.image),
+            "image_sha256": _plain(workload.image_sha256),
         },
         "origin": cell.origin,
         "simulated": cell.simulated,
@@ -49,6 +52,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "runtimes": [plain(text) for text in cell.runtimes],
         "drivers": [plain(text) for text in cell.drivers],
         "artifacts": [plain(text) for text in cell.artifacts],
+        "encoders": [plain(text) for text in cell.encoders],
         "campaigns": [plain(text) for text in cell.campaigns],
         "forced": [plain(text) for text in cell.forced],
     }

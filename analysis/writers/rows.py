@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from analysis.cells import Cell, Reason
-from analysis.metrics import CELL_COLUMNS, RUN_COLUMNS, Label, Metric
+from analysis.metrics import CELL_COLUMNS, RUN_COLUMNS, VISION, Label, Metric
 from analysis.runs import Run
 
 Value = str | int | float | None
 
-_OF_WORKLOAD = frozenset({"prompt_set", "prompt_id", "max_new_tokens", "max_context_len"})
+Column = Label | Metric
+
+_OF_WORKLOAD = frozenset({"prompt_set", "prompt_id", "max_new_tokens", "max_context_len", "image", "image_sha256"})
 
 
 def sorted_runs(runs: Iterable[Run]) -> list[Run]:
@@ -22,17 +24,22 @@ def sorted_runs(runs: Iterable[Run]) -> list[Run]:
     return sorted(runs, key=lambda run: run.key)
 
 
-def run_headings() -> list[str]:
-    """The headings of ``run_row``."""
-    return [column.heading for column in RUN_COLUMNS]
+def run_columns(runs: Iterable[Run]) -> list[Column]:
+    """The columns of these runs: those of vision only where one of them has something to say there."""
+    runs = list(runs)
+    return [
+        column
+        for column in RUN_COLUMNS
+        if column.name not in VISION or any(_of_run(run, column) is not None for run in runs)
+    ]
 
 
-def run_row(run: Run) -> list[Value]:
-    """One run, one value a column of ``RUN_COLUMNS``."""
-    return [_of_run(run, column) for column in RUN_COLUMNS]
+def run_row(run: Run, columns: Iterable[Column]) -> list[Value]:
+    """One run, one value a column."""
+    return [_of_run(run, column) for column in columns]
 
 
-def _of_run(run: Run, column: Label | Metric) -> Value:
+def _of_run(run: Run, column: Column) -> Value:
     if isinstance(column, Metric):
         return column.shown(run.metric(column.name))
     if column.name == "warmup":
@@ -43,28 +50,38 @@ def _of_run(run: Run, column: Label | Metric) -> Value:
     return str(value) if isinstance(value, str) else value
 
 
-def cell_columns() -> list[tuple[str, Label | Metric]]:
+def cell_columns(cells: Iterable[Cell]) -> list[tuple[str, Column]]:
     """Heading and column of every value of ``cell_row``: a metric takes three."""
-    found: list[tuple[str, Label | Metric]] = []
+    cells = list(cells)
+    found: list[tuple[str, Column]] = []
     for column in CELL_COLUMNS:
+        if column.name in VISION and not any(_has(cell, column) for cell in cells):
+            continue
         if isinstance(column, Metric):
-            found += [(f"{column.title}{part} ({column.unit})", column) for part in ("", " min", " max")]
+            found += [(f"{column.title}{part} ({column.unit})", column) for part in _PARTS]
         else:
             found.append((column.heading, column))
     return found
 
 
-def cell_row(cell: Cell) -> list[Value]:
+def cell_row(cell: Cell, columns: Iterable[tuple[str, Column]]) -> list[Value]:
     """One cell, one value a column of ``cell_columns``: median, lowest and highest of each metric."""
     row: list[Value] = []
-    for column in CELL_COLUMNS:
+    for heading, column in columns:
         if isinstance(column, Metric):
             stat = cell.stat(column.name)
-            three = (stat.median, stat.low, stat.high) if stat else (None, None, None)
-            row += [column.shown(value) for value in three]
+            part = heading.removeprefix(column.title).partition(" (")[0]
+            row.append(column.shown(getattr(stat, _PARTS[part]) if stat else None))
         else:
             row.append(_of_cell(cell, column.name))
     return row
+
+
+_PARTS = {"": "median", " min": "low", " max": "high"}
+
+
+def _has(cell: Cell, column: Column) -> bool:
+    return (cell.stat(column.name) if isinstance(column, Metric) else _of_cell(cell, column.name)) is not None
 
 
 def _of_cell(cell: Cell, name: str) -> Value:
@@ -73,6 +90,7 @@ def _of_cell(cell: Cell, name: str) -> Value:
         "runtimes": ", ".join(cell.runtimes),
         "drivers": ", ".join(cell.drivers),
         "artifacts": ", ".join(sha256[:12] for sha256 in cell.artifacts),
+        "encoders": ", ".join(sha256[:12] for sha256 in cell.encoders) or None,
         "campaigns": len(cell.campaigns),
         "forced": ", ".join(cell.forced) or None,
         "reasons": reasons_text(cell),

@@ -1,7 +1,7 @@
 """The table that ``bench`` ends with, before anyone formats it: headings, rows, and the notes below it.
 
 Columns that say the same in every row are left out: ``workload`` when there is one, ``origin`` when all is
-measured.
+measured. Those of vision runs are there when there are any, TTFT of text runs then only when there are both.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.cells import Cell, Reason
-from analysis.metrics import TABLE_METRICS
+from analysis.metrics import TABLE_METRICS, VISION, Metric
 from analysis.runs import MEASURED, SIMULATED
 from analysis.text import LINE_LIMIT, plain
 from analysis.writers.rows import Value, reason_text
@@ -43,17 +43,21 @@ def table_of(cells: Sequence[Cell]) -> Table:
     """The table of these cells, in their order."""
     with_workload = len({cell.workload for cell in cells}) > 1
     with_origin = any(cell.origin != MEASURED for cell in cells)
+    with_vision = any(cell.vision_cores is not None for cell in cells)
+    metrics = _metrics(cells)
     columns = [Column("board"), Column("model"), Column("cores", right=True)]
+    columns += [Column("vision cores", right=True)] if with_vision else []
     columns += [Column("workload")] if with_workload else []
     outcome_column = len(columns)
-    columns += [Column("outcome"), *(Column(f"{m.title} {m.unit}", right=True) for m in TABLE_METRICS)]
+    columns += [Column("outcome"), *(Column(f"{m.title} {m.unit}", right=True) for m in metrics)]
     columns += [Column("n", right=True)]
     columns += [Column("origin")] if with_origin else []
     rows = []
     for cell in cells:
         row: list[Value] = [cell.board, cell.model, cell.npu_cores]
+        row += [cell.vision_cores] if with_vision else []
         row += [cell.workload.sentence] if with_workload else []
-        row += [cell.outcome, *(metric.text(cell.median(metric.name)) for metric in TABLE_METRICS), cell.n]
+        row += [cell.outcome, *(metric.text(cell.median(metric.name)) for metric in metrics), cell.n]
         row += [cell.origin] if with_origin else []
         rows.append(tuple(row))
     numbers: dict[str, int] = {}
@@ -62,6 +66,13 @@ def table_of(cells: Sequence[Cell]) -> Table:
         for cell in cells
     )
     return Table(tuple(columns), tuple(rows), outcome_column, marks, tuple(numbers), _notes(cells))
+
+
+def _metrics(cells: Sequence[Cell]) -> list[Metric]:
+    has = {metric.name for metric in TABLE_METRICS for cell in cells if cell.stat(metric.name)}
+    only_vision = bool(cells) and all(cell.vision_cores is not None for cell in cells)
+    left_out = (VISION - has) | ({"ttft_ms"} - has if only_vision else set())
+    return [metric for metric in TABLE_METRICS if metric.name not in left_out]
 
 
 def _note(reason: Reason) -> str:
@@ -86,6 +97,7 @@ def _notes(cells: Sequence[Cell]) -> tuple[str, ...]:
                 ("runtimes", cell.runtimes),
                 ("drivers", cell.drivers),
                 ("artifacts", tuple(sha256[:12] for sha256 in cell.artifacts)),
+                ("encoders", tuple(sha256[:12] for sha256 in cell.encoders)),
             )
             if cell.n and len(values) > 1
         ]

@@ -17,11 +17,11 @@ import xlsxwriter
 from xlsxwriter.url import Url
 
 from analysis.cells import Cell
-from analysis.metrics import CELL_COLUMNS, RUN_COLUMNS, Label, Metric
+from analysis.metrics import Label, Metric
 from analysis.runs import SIMULATED, Run
 from analysis.text import spreadsheet
 from analysis.writers.files import write_whole
-from analysis.writers.rows import Value, cell_columns, cell_row, run_headings, run_row, sorted_runs
+from analysis.writers.rows import Value, cell_columns, cell_row, run_columns, run_row, sorted_runs
 
 _CREATED = datetime(2000, 1, 1)  # XlsxWriter takes no zone; it would put the present otherwise
 _WIDE = {
@@ -40,6 +40,7 @@ _LINKS = 65_000  # Excel has no more than 65,530 on a sheet
 
 def write_summary(runs: Iterable[Run], cells: Sequence[Cell], path: Path) -> None:
     """Write the workbook. Raises CannotWrite."""
+    runs = list(runs)
     out = io.BytesIO()
     options = {
         "in_memory": True,
@@ -52,7 +53,7 @@ def write_summary(runs: Iterable[Run], cells: Sequence[Cell], path: Path) -> Non
         formats = _Formats(book)
         _runs_sheet(book, formats, sorted_runs(runs), path)
         _cells_sheet(book, formats, cells)
-        _columns_sheet(book, formats)
+        _columns_sheet(book, formats, run_columns(runs), [column for _, column in cell_columns(cells)])
     write_whole(path, out.getvalue())
 
 
@@ -77,10 +78,11 @@ class _Formats:
 
 def _runs_sheet(book: Any, formats: _Formats, runs: Sequence[Run], path: Path) -> None:
     sheet = book.add_worksheet("Runs")
-    columns = list(zip(run_headings(), RUN_COLUMNS, strict=True))
-    rows = [run_row(run) for run in runs]
-    _table(sheet, formats, columns, rows, "Runs", [run.origin == SIMULATED for run in runs], freeze=3)
-    at = [column.name for column in RUN_COLUMNS].index("log")
+    columns = run_columns(runs)
+    rows = [run_row(run, columns) for run in runs]
+    headed: list[tuple[str, Label | Metric]] = [(column.heading, column) for column in columns]
+    _table(sheet, formats, headed, rows, "Runs", [run.origin == SIMULATED for run in runs], freeze=3)
+    at = [column.name for column in columns].index("log")
     for line, run in enumerate(runs[:_LINKS], 1):
         target = _link(run, path)
         if target is not None:
@@ -108,24 +110,27 @@ def _link(run: Run, path: Path) -> str | None:
 
 def _cells_sheet(book: Any, formats: _Formats, cells: Sequence[Cell]) -> None:
     sheet = book.add_worksheet("Cells")
+    columns = cell_columns(cells)
     _table(
         sheet,
         formats,
-        cell_columns(),
-        [cell_row(cell) for cell in cells],
+        columns,
+        [cell_row(cell, columns) for cell in cells],
         "Cells",
         [cell.simulated for cell in cells],
         freeze=3,
     )
 
 
-def _columns_sheet(book: Any, formats: _Formats) -> None:
+def _columns_sheet(
+    book: Any, formats: _Formats, of_runs: Sequence[Label | Metric], of_cells: Sequence[Label | Metric]
+) -> None:
     """What every column of the two other sheets means."""
     sheet = book.add_worksheet("Columns")
     headings = [Label(name, name, "") for name in ("sheet", "column", "unit", "better", "decimals", "means")]
     rows: list[list[Value]] = []
-    for name, columns in (("Runs", RUN_COLUMNS), ("Cells", CELL_COLUMNS)):
-        for column in columns:
+    for name, columns in (("Runs", of_runs), ("Cells", of_cells)):
+        for column in dict.fromkeys(columns):
             if isinstance(column, Metric):
                 rows.append([name, column.title, column.unit, column.better, column.digits, column.means])
             else:

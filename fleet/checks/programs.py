@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleet import defaults
 from fleet.boards import libraries_of
 from fleet.checks.check import Check, Finding, Subject, parts
-from fleet.config.model import Kind
+from fleet.config.inventory import BoardEntry
+from fleet.config.model import Kind, Model
 
 
 class RkllmLibrary(Check):
@@ -96,17 +97,26 @@ class Glibc(Check):
         return self.ok(f"glibc {there}; {by} needs {needed}")
 
 
+def demo_of(entry: BoardEntry, models: Sequence[Model]) -> tuple[str, str | None]:
+    """The demo that runs of these models start: its key in the inventory, and its path. That of text models, where
+    there is a text model among them or nobody named one."""
+    if models and all(model.kind == Kind.VLM for model in models):
+        return "vlm_demo", entry.paths.vlm_demo
+    return "llm_demo", entry.paths.llm_demo
+
+
 class Demo(Check):
-    """The vendor's ``llm_demo``, which every run starts."""
+    """The vendor's ``llm_demo``, or the multimodal demo where only vision models are asked for."""
 
     name = "demo"
-    reads = "the file at the inventory's `paths.llm_demo`"
+    reads = "the file at the inventory's `paths.llm_demo`; for vision models alone, at `paths.vlm_demo`"
     rule = "it is there, and our user may execute it"
     action = "`invoke provision`; or write the right path into the inventory, or on the board `chmod +x` that file"
 
     def judge(self, board: Subject) -> Finding:
-        if board.entry.paths.llm_demo is None:
-            where = f"boards.{board.entry.name}.paths.llm_demo"
+        key, there = demo_of(board.entry, board.models)
+        if there is None:
+            where = f"boards.{board.entry.name}.paths.{key}"
             return self.fail("the inventory does not say where the demo is", f"set {where} in inventory.yaml")
         path, state = board.text("check.demo.path"), board.text("check.demo.is")
         if path is None or state is None:

@@ -43,6 +43,7 @@ INVENTORY_FILE = Path("inventory.yaml")
 # what a virtual board has where a real one needs to be told
 VIRTUAL_USER = "root"
 VIRTUAL_LLM_DEMO = "/opt/rkllm/llm_demo"
+VIRTUAL_VLM_DEMOS = {"official": "/opt/rkllm/demo", "vlm_npu": "/opt/rkllm/VLM_NPU"}
 VIRTUAL_LIBRARIES = ("/opt/rkllm/lib",)
 
 # these say how to reach a real board; a virtual one is reached where it was started
@@ -58,6 +59,7 @@ class Fault(enum.StrEnum):
     HANG = "hang"  # the demo never ends
     DROP_CONNECTION = "drop_connection"  # the connection is cut in mid-run
     DISK_FULL = "disk_full"  # no space left on the board
+    ENCODER_FAILED = "encoder_failed"  # the vision encoder fails, and the demo goes on
     # these strike in the middle of an answer, and only as many demos as `fault_times` says
     REBOOT = "reboot"  # an orderly one
     POWER_LOSS = "power_loss"  # all at once, and nobody says good-bye
@@ -135,12 +137,22 @@ class Virtual(Frozen):
     swap_used_mib: int = Field(default=0, strict=True, ge=0, le=65536, description="a whole number from 0 to 65536")
 
 
+class VlmDemo(enum.StrEnum):
+    """Whose multimodal demo it is: each has an argument list of its own."""
+
+    OFFICIAL = "official"  # `demo` of the vendor's multimodal example; its arguments differ by version
+    VLM_NPU = "vlm_npu"  # Qengineering's VLM_NPU
+
+
 class Paths(Frozen):
     """Where things are on a board."""
 
     store: BoardPath = Field(default="rkfleet", description="a path on the board")
     models: BoardPath | None = Field(default=None, description="a path on the board")
     llm_demo: BoardPath | None = Field(default=None, description="a path on the board")
+    vlm_demo: BoardPath | None = Field(default=None, description="a path on the board")
+    vlm_kind: VlmDemo = Field(default=VlmDemo.OFFICIAL, description="official or vlm_npu")
+    vlm_version: Version | None = None  # of the official demo, where it can not be told from its files
     libraries: tuple[BoardPath, ...] = Field(default=(), description="a list of paths on the board")
 
 
@@ -162,7 +174,7 @@ class Shared(Frozen):
     sudo: Switch = False
     tags: Names = ()
     ram_gib: GiB | None = None
-    paths: Paths = Field(default=Paths(), description="a mapping with store, models, llm_demo, libraries")
+    paths: Paths = Field(default=Paths(), description="a mapping with store, models, llm_demo, vlm_demo, libraries")
     virtual: Annotated[Virtual | None, BeforeValidator(_switch_or_mapping)] = Field(
         default=None, description="true, false or a mapping with time_scale, faults and so on"
     )
@@ -258,8 +270,10 @@ def _merged(written: _File, entry: Written) -> dict[str, Any]:
         merged = _over(merged, layer.model_dump(exclude_unset=True))
     if merged.get("virtual") is not None:
         merged = {key: value for key, value in merged.items() if key not in _REACHING}
-        paths = {"llm_demo": VIRTUAL_LLM_DEMO, "libraries": VIRTUAL_LIBRARIES}
-        merged |= {"user": VIRTUAL_USER, "paths": paths | merged.get("paths", {})}
+        own = merged.get("paths", {})
+        vlm_demo = VIRTUAL_VLM_DEMOS[own.get("vlm_kind", VlmDemo.OFFICIAL)]
+        paths = {"llm_demo": VIRTUAL_LLM_DEMO, "vlm_demo": vlm_demo, "libraries": VIRTUAL_LIBRARIES}
+        merged |= {"user": VIRTUAL_USER, "paths": paths | own}
     return merged
 
 

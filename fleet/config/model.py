@@ -183,6 +183,20 @@ class Model(Frozen):
             hint=f"--cores {counts.replace(' ', '')}" if counts else "",
         )
 
+    def encoder(self, *, standin: bool) -> VisionArtifact:
+        """The vision encoder for this sort of board: that of the usual resolution, else the only or first one."""
+        fitting = [one for one in self.vision_artifacts if one.standin == standin]
+        usual = self.vision.resolution if self.vision else None
+        found = next((one for one in fitting if one.resolution in (None, usual)), next(iter(fitting), None))
+        if found is not None:
+            return found
+        where = "a virtual board" if standin else "a real board"
+        raise ConfigError(
+            f"{self.title} has no vision encoder (.rknn, role: vision) for {where}",
+            key="--model",
+            hint=f"invoke models --recipe {self.name} prints how one is made",
+        )
+
     def artifacts_for(self, *, standin: bool) -> tuple[Artifact, ...]:
         """Those that a virtual board takes, or those that a real one does; fewest cores first."""
         fitting = (one for one in self.artifacts if one.standin == standin)

@@ -2,6 +2,8 @@
 
 A prompt travels to the vendor's demo as one line of its standard input, where some lines are commands. What
 the demo would take for anything but a question is refused here, on load, with its line.
+
+A set is of text prompts, or of vision prompts: these have ``<image>`` once each, where the image goes.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from fleet.errors import ConfigError
 # a word of a command line ends at 128 KiB on Linux (MAX_ARG_STRLEN), and quoting makes it longer
 MAX_PROMPT_BYTES = 32 * 2**10
 
+IMAGE = "<image>"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _NUMBER = re.compile(r"[-+]?[\d.,]*\d[\d.,]*")
 _BREAKS = ("Cc", "Zl", "Zp", "Cs")  # control characters, line and paragraph separators, halves of characters
@@ -40,6 +43,11 @@ class PromptSet:
     sha256: str
     prompts: tuple[Prompt, ...]
 
+    @property
+    def of_images(self) -> bool:
+        """Are these vision prompts?"""
+        return any(IMAGE in prompt.text for prompt in self.prompts)
+
     def prompt(self, id: str) -> Prompt:
         """The prompt of exactly this id."""
         found = next((prompt for prompt in self.prompts if prompt.id == id), None)
@@ -54,9 +62,11 @@ def load_prompts(path: Path) -> PromptSet:
     prompts: list[Prompt] = []
     found: list[str] = []
     line_of: dict[str, int] = {}
+    rows = read_text(path).split("\n")
+    of_images = any(IMAGE in row for row in rows if not row.strip().startswith("#"))
     if not _ID.fullmatch(path.stem):
         found.append(f"the file's name without its ending is the set's name: {shown(path.stem)} is not {NAME_RULE}")
-    for number, row in enumerate(read_text(path).split("\n"), start=1):
+    for number, row in enumerate(rows, start=1):
         line = row.strip()
         if not line or line.startswith("#"):
             continue
@@ -64,7 +74,7 @@ def load_prompts(path: Path) -> PromptSet:
         if not colon:
             found.append(f"{shown(line)} is not 'id: prompt' (line {number})")
             continue
-        problem = refusal(text)
+        problem = refusal(text, image=of_images)
         if not _ID.fullmatch(id):
             problem = f"the id {shown(id)} is not {NAME_RULE}"
         elif f"id {id}" in line_of:
@@ -84,8 +94,8 @@ def load_prompts(path: Path) -> PromptSet:
     return PromptSet(path.stem, hashlib.sha256(canonical.encode()).hexdigest(), tuple(prompts))
 
 
-def refusal(text: str) -> str:
-    """Why the demo would not take ``text`` for one question; empty when it would."""
+def refusal(text: str, *, image: bool = False) -> str:
+    """Why the demo would not take ``text`` for one question, about an image or not; empty when it would."""
     if not text.strip():
         return "the prompt is empty; the demo would answer nothing, for ever"
     if any(unicodedata.category(character) in _BREAKS for character in text):
@@ -95,8 +105,14 @@ def refusal(text: str) -> str:
         return f"'{bare}' is a command of the demo, not a prompt"
     if _NUMBER.fullmatch(bare):
         return f"{shown(text)} is a bare number; the demo takes it for one of its own preset questions"
-    if "<image>" in bare:
-        return "'<image>' makes the demo wait for an image; this is a text prompt"
+    if image and text.count(IMAGE) != 1:
+        return (
+            f"{shown(text)} has {IMAGE} {text.count(IMAGE)} times; each prompt of a set for vision models has it once"
+        )
+    if image and not text.replace(IMAGE, "").strip():
+        return "the prompt asks nothing about the image"
+    if not image and IMAGE in bare:
+        return f"'{IMAGE}' makes the demo wait for an image; this is a text prompt"
     if len(text.encode()) > MAX_PROMPT_BYTES:
         return f"the prompt is longer than {MAX_PROMPT_BYTES // 2**10} KiB"
     return ""

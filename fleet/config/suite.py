@@ -15,7 +15,7 @@ from fleet.config.catalogue import Count
 from fleet.config.fields import Frozen, Name, Text, at_least_one, once, refuse
 from fleet.config.validate import validated
 from fleet.config.yaml_file import read_yaml, shown
-from fleet.defaults import MAX_CONTEXT_LEN, REPEATS
+from fleet.defaults import MAX_CONTEXT_LEN, REPEATS, VISION_CORES
 from fleet.run import CLOCK_PROFILES
 
 Cores = Annotated[int, Field(strict=True, ge=1, le=3, description="1, 2 or 3")]
@@ -33,9 +33,10 @@ def _clocks(text: str) -> str:
 
 
 class SuiteWorkload(Frozen):
-    """What is asked. ``prompts`` is a file below the suites' folder."""
+    """What is asked. ``prompts`` and ``image`` are files below the suites' folder."""
 
     prompts: Text | None = None
+    image: Text | None = None  # of vision prompts; None is the project's own
     new_tokens: NewTokens | None = None
 
 
@@ -45,6 +46,9 @@ class Suite(Frozen):
     models: Annotated[tuple[Name, ...], AfterValidator(once)] = Field(default=(), description="a list of models")
     cores: Annotated[tuple[Cores, ...], AfterValidator(once), AfterValidator(at_least_one)] = Field(
         default=(1, 2, 3), description="a list of NPU core counts"
+    )
+    vision_cores: Annotated[tuple[Cores, ...], AfterValidator(once), AfterValidator(at_least_one)] = Field(
+        default=(VISION_CORES,), description="a list of core counts of the vision encoder"
     )
     contexts: Annotated[tuple[Context, ...], AfterValidator(once), AfterValidator(at_least_one)] = Field(
         default=(MAX_CONTEXT_LEN,), description="a list of context lengths"

@@ -63,6 +63,15 @@ class Home:
         del catalogue["models"][model][key]
         (self.folder / "models.yaml").write_text(yaml.safe_dump(catalogue, sort_keys=False))
 
+    def catalogue_without_encoder(self, model: str) -> None:
+        """A catalogue that has no vision encoder of this model for virtual boards."""
+        catalogue = yaml.safe_load((PROJECT / "models.yaml").read_text())
+        files = catalogue["models"][model]["artifacts"]
+        catalogue["models"][model]["artifacts"] = [
+            one for one in files if not (one.get("role") == "vision" and one.get("standin"))
+        ]
+        (self.folder / "models.yaml").write_text(yaml.safe_dump(catalogue, sort_keys=False))
+
     def truth(self, board: str) -> list[dict[str, Any]]:
         """What really happened, written by the virtual board where no script of ours can reach."""
         return events(self.folder / ".virtual" / board / "truth.jsonl")

@@ -14,7 +14,7 @@ def test_a_board_answers_what_runs_on_it_and_which_files_it_has(home):
     home.invoke("bench", "--board", "a", "--cores", "3", "--repeats", "1")
     done = home.invoke("models", "--board", "a", "--board", "down", "--format", "json", code=4)
     rows = {row["model"]: row for row in json.loads(done.stdout)}
-    assert len(rows) == 17 and {row["board"] for row in rows.values()} == {"a"}
+    assert len(rows) == 18 and {row["board"] for row in rows.values()} == {"a"}
     assert (rows["Qwen3-0.6B"]["verdict"], rows["Qwen3-32B"]["verdict"]) == ("FITS", "NO")
     assert rows["Qwen3-0.6B"]["on board"] == "3 verified"
     assert (rows["Qwen3-1.7B"]["on board"], rows["Qwen3-0.6B"]["facts"]) == (None, "simulated")
@@ -58,13 +58,6 @@ def test_a_wrong_option_is_one_clear_message(home, words, says):
     done = home.invoke("models", *words, code=2)
     assert says in done.stderr and len(done.stderr.strip().splitlines()) <= 2
     assert done.stdout == ""
-
-
-def test_a_model_that_takes_an_image_is_not_measured_yet(home):
-    home.inventory({"a": virtual()})
-    done = home.invoke("bench", "--model", "qwen3-vl-2b", code=2)
-    assert "Qwen3-VL-2B takes an image, and bench measures text models only so far" in done.stderr
-    assert not (home.folder / "collected").exists() and not (home.folder / ".virtual").exists()
 
 
 def test_who_asks_for_a_model_that_does_not_exist_is_told_what_is_measured(home):

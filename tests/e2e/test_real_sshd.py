@@ -43,6 +43,17 @@ def test_a_model_goes_to_the_board_once_and_is_verified_there(home, server, boar
     assert "pushed" not in again.stderr
 
 
+def test_a_vision_model_whose_encoder_is_nowhere_is_skipped_as_one_without_a_model_is(home, server, board_folder):
+    (board_folder / "Qwen3-VL-2B_W8A8_RK3588_3core.rkllm").write_text("cores 3\n")
+    (board_folder / "librknnrt.so").write_bytes(b"\0librknnrt version: 2.3.2 (429f97ae6b@2025-04-09T09:09:27)\0")
+    home.inventory({"real": entry(server, board_folder, vlm_demo=str(board_folder / "demo"))})
+    trusted(home, server)
+    words = ("bench", "--model", "qwen3-0.6b,qwen3-vl-2b", "--cores", "3", "--repeats", "1", "--format", "json")
+    text, seeing = json.loads(home.invoke(*words).stdout)
+    assert (text["outcome"], seeing["outcome"]) == ("ok", "skipped")
+    assert "Qwen3-VL-2B_vision_448_FP16_RK3588.rknn is neither on the board" in json.dumps(seeing["reasons"])
+
+
 def test_another_core_count_than_planned_taints_the_run(home, server, board_folder):
     (board_folder / "Qwen3-0.6B_W8A8_RK3588_1core.rkllm").write_text("really 3\n")
     home.inventory({"real": entry(server, board_folder)})

@@ -73,7 +73,7 @@ def test_of_two_models_in_a_name_the_longer_is_meant(home: Home) -> None:
 
 def test_a_vision_encoder_has_no_core_count(home: Home) -> None:
     home.add(home.file("Qwen3-VL-2B_vision_448_FP16_RK3588.rknn"))
-    (one,) = home.catalogue().model("qwen3-vl-2b").vision_artifacts
+    (one,) = [one for one in home.catalogue().model("qwen3-vl-2b").vision_artifacts if not one.standin]
     assert (one.dtype, one.resolution, one.size_bytes) == ("FP16", 448, len(CONTENT))
 
 

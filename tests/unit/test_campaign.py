@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import pytest
 from fleet import campaign, plan
 from fleet.cell import Ordering, Workload
 from fleet.config.catalogue import Catalogue, load_catalogue
+from fleet.config.images import load_image
 from fleet.config.inventory import BoardEntry, load_inventory
 from fleet.config.prompts import Prompt, PromptSet
 from fleet.errors import ConfigError
@@ -56,7 +58,29 @@ def begun(tmp_path: Path) -> Begun:
 def test_what_was_asked_for_comes_back_whole_from_disk(begun: Begun) -> None:
     record = campaign.begun(begun.collected, "night")
     assert record == begun.record
-    assert campaign.request_of(record, begun.boards, begun.catalogue) == begun.request
+    assert campaign.request_of(record, begun.boards, begun.catalogue, begun.collected) == begun.request
+
+
+def test_an_image_lies_beside_the_record_and_may_change_where_it_came_from(begun: Begun, tmp_path: Path) -> None:
+    shutil.copy(PROJECT / "suites" / "images" / "house.png", tmp_path / "mine.png")
+    (prompts,) = (one.prompts for one in begun.request.workloads)
+    seen = Workload(prompts, 64, load_image(tmp_path / "mine.png"))
+    model = begun.catalogue.model("qwen3-vl-2b")
+    asked = replace(begun.request, models=(model,), workloads=(seen,), vision_cores=(1, 3))
+    campaign.write(begun.collected, "seen", asked, plan.check(asked), tool="rkfleet 0", token="3f2a")
+    (tmp_path / "mine.png").write_bytes(b"\xff\xd8\xff another")
+    record = campaign.begun(begun.collected, "seen")
+    again = campaign.request_of(record, begun.boards, begun.catalogue, begun.collected)
+    (workload,) = again.workloads
+    assert workload.image is not None and seen.image is not None
+    assert load_image(workload.image.path).sha256 == seen.image.sha256
+    assert campaign.asked(again) == campaign.asked(asked) and again.cells[0].vision_cores == 1
+    campaign.same(record, asked)
+    other = replace(asked, workloads=(replace(seen, image=load_image(tmp_path / "mine.png")),))
+    with pytest.raises(ConfigError, match="workloads"):
+        campaign.same(record, other)
+    with pytest.raises(ConfigError, match="changed while the campaign was planned"):
+        campaign.write(begun.collected, "late", asked, plan.check(asked), tool="rkfleet 0", token="3f2a")
 
 
 def test_the_same_request_given_again_goes_on_and_another_one_is_refused(begun: Begun) -> None:
@@ -110,7 +134,7 @@ def test_nothing_that_failed_is_said_and_begins_nothing(begun: Begun) -> None:
 
 def test_a_board_that_left_the_inventory_is_named(begun: Begun) -> None:
     with pytest.raises(ConfigError, match="rk3588-b"):
-        campaign.request_of(begun.record, begun.boards[:1], begun.catalogue)
+        campaign.request_of(begun.record, begun.boards[:1], begun.catalogue, begun.collected)
 
 
 @pytest.mark.parametrize("name", ["", "..", "../night", ".lock", "a/b", "x" * 122])

@@ -57,6 +57,10 @@ def test_the_stand_ins_are_the_files_that_are_made_for_virtual_boards(tmp_path: 
             (one.file, one.npu_core_num, one.size_bytes, one.sha256, one.dtype, one.toolkit, one.max_context)
             for one in model.artifacts
             if one.standin
+        } | {
+            (one.file, None, one.size_bytes, one.sha256, one.dtype, one.toolkit, None)
+            for one in model.vision_artifacts
+            if one.standin
         }
         made = {
             (one.file, one.npu_core_num, one.size_bytes, one.sha256, one.dtype, one.toolkit, one.max_context)
@@ -156,7 +160,9 @@ def test_a_model_of_the_reports_is_described_in_full(name: str) -> None:
     assert (model.active_parameters is not None) == (model.architecture.experts is not None) == ("A3B" in name)
     real = [one.npu_core_num for one in model.artifacts_for(standin=False)]
     assert real == ([] if model.note else [1, 2, 3])
-    assert len(model.vision_artifacts) == (1 if model.vision and not model.note else 0)
+    for standin in (False, True):
+        encoders = [one for one in model.vision_artifacts if one.standin == standin]
+        assert len(encoders) == (1 if model.vision and model.artifacts_for(standin=standin) else 0)
 
 
 def test_a_name_that_does_not_exist_finds_a_model_and_says_why() -> None:
@@ -166,10 +172,13 @@ def test_a_name_that_does_not_exist_finds_a_model_and_says_why() -> None:
     assert [catalogue.remark(name) for name in ("qwen3-1.7b", "Qwen3-1.7B", "nothing")] == [None] * 3
 
 
-def decoder_parameters(numbers: Any, experts: int | None) -> int:
-    """Every tensor of a Qwen3 decoder: attention with its two head norms, feed-forward or experts and their router."""
+def decoder_parameters(numbers: Any, experts: int | None, qwen2: bool = False) -> int:
+    """Every tensor of a Qwen3 decoder: attention with its two head norms, feed-forward or experts and their router.
+
+    Qwen2 has biases in attention where Qwen3 has the head norms."""
     n = numbers
-    attention = 2 * n.hidden * n.head_dim * (n.heads + n.kv_heads) + 2 * n.head_dim + 2 * n.hidden
+    small = n.head_dim * (n.heads + 2 * n.kv_heads) if qwen2 else 2 * n.head_dim
+    attention = 2 * n.hidden * n.head_dim * (n.heads + n.kv_heads) + small + 2 * n.hidden
     mixed = experts and 3 * n.hidden * n.expert_ffn * experts + n.hidden * n.experts
     tables = n.vocab * n.hidden * (1 if n.tied else 2)
     return n.layers * (attention + (mixed or 3 * n.hidden * n.ffn)) + tables + n.hidden
@@ -184,7 +193,8 @@ def encoder_parameters(vision: Any, hidden: int) -> int:
         places = (v.resolution // v.patch) ** 2 + 1
         stem = 3 * v.patch**2 * v.hidden + v.hidden + places * v.hidden + v.hidden
         return v.layers * (layer + 2 * v.hidden) + stem + 2 * wide + wide * hidden + hidden + hidden**2 + hidden
-    stem = 2 * 3 * v.patch**2 * v.hidden + v.hidden + 48**2 * v.hidden
+    table = 0 if "Qwen2" in v.encoder else v.hidden + 48**2 * v.hidden  # and a bias
+    stem = 2 * 3 * v.patch**2 * v.hidden + table
     merger = wide**2 + wide + wide * hidden + hidden
     return v.layers * layer + stem + 2 * v.hidden + merger + (v.outputs - 1) * (2 * wide + merger)
 
@@ -195,7 +205,7 @@ def test_the_parameters_are_those_of_the_architecture_to_the_last_one(model: Mod
     assert numbers is not None
     seeing = encoder_parameters(vision, numbers.hidden) if vision else 0
     assert seeing == (vision.parameters if vision else 0)
-    assert decoder_parameters(numbers, numbers.experts) + seeing == model.parameters
+    assert decoder_parameters(numbers, numbers.experts, "qwen2" in model.name) + seeing == model.parameters
     if numbers.experts:
         assert decoder_parameters(numbers, numbers.active_experts) + seeing == model.active_parameters
         assert numbers.ffn == (numbers.active_experts or 0) * (numbers.expert_ffn or 0)

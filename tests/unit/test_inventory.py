@@ -60,7 +60,8 @@ def test_the_shipped_boards_are_virtual_and_ready_to_run() -> None:
     for entry in inventory.boards:
         assert entry.virtual == Virtual(time_scale=20)
         assert (entry.address, entry.user) == ("", "root")
-        assert entry.paths == Paths(llm_demo="/opt/rkllm/llm_demo", libraries=("/opt/rkllm/lib",))
+        demos = {"llm_demo": "/opt/rkllm/llm_demo", "vlm_demo": "/opt/rkllm/demo"}
+        assert entry.paths == Paths(**demos, libraries=("/opt/rkllm/lib",))
 
 
 def test_a_real_board_needs_an_address_and_the_path_of_the_demo_and_nothing_else(tmp_path: Path) -> None:
@@ -198,8 +199,8 @@ def test_the_tilde_of_a_board_path_means_its_home_which_is_where_relative_paths_
     [
         ("{adress: h}", "boards.a.adress: there is no such key; nearest is 'address' (line 2)"),
         (
-            "{address: h, paths: {lm_demo: /x}}",
-            "boards.a.paths.lm_demo: there is no such key; nearest is 'llm_demo' (line 2)",
+            "{address: h, paths: {lllm_demo: /x}}",
+            "boards.a.paths.lllm_demo: there is no such key; nearest is 'llm_demo' (line 2)",
         ),
         ("{address: h, zzz: 1}", "boards.a.zzz: there is no such key; there are: port, user, key, "),
         ("{address: h, password: geheim}", "boards.a.password: a secret has no place in this file; "),

@@ -60,6 +60,8 @@ def test_no_two_columns_have_the_same_heading_and_each_is_explained(columns: tup
 def test_the_table_on_the_screen_shows_what_was_asked_for() -> None:
     assert [metric.heading for metric in TABLE_METRICS] == [
         "TTFT (ms)",
+        "image encode (ms)",
+        "encode + prefill (ms)",
         "prefill (tok/s)",
         "generate (tok/s)",
         "peak memory (GiB)",

@@ -70,7 +70,8 @@ def test_a_file_is_missing_that_bench_would_not_find() -> None:
 def test_a_virtual_board_takes_stand_ins_which_are_never_missing() -> None:
     on = BOARD._replace(standin=True, facts="simulated")
     assert (row("qwen3-4b", on)["cores"], row("qwen3-4b", on)["missing"]) == ("1,2,3", None)
-    assert (row("qwen3-vl-4b", on)["cores"], row("qwen3-vl-4b", on)["missing"]) == (None, "none is listed")
+    assert (row("qwen3-vl-4b", on)["cores"], row("qwen3-vl-4b", on)["missing"]) == ("1,2,3", None)
+    assert (row("qwen3-14b", on)["cores"], row("qwen3-14b", on)["missing"]) == (None, "none is listed")
 
 
 def test_facts_become_the_ground_to_judge_on(tmp_path: Path) -> None:

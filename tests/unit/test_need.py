@@ -74,7 +74,7 @@ def test_a_model_without_numbers_is_run_as_ever():
 
 
 def test_what_could_not_fit_anyway_is_said_of_a_model_without_a_file_too():
-    lacking = asked("qwen3-vl-4b")
+    lacking = asked(CATALOGUE.model("qwen3-4b").model_copy(update={"artifacts": ()}))
     assert lacking.artifact is None
-    assert "takes an image" in str(need(BOARD, facts(6.9), lacking).skip)
+    assert "no stand-in artifact" in str(need(BOARD, facts(6.9), lacking).skip)
     assert "too large even at the low end" in str(need(BOARD, facts(3.0), lacking).skip)

@@ -36,6 +36,13 @@ def test_the_default_set_is_one_prompt_so_that_a_table_has_one_row_a_core_count(
     assert len(load_prompts(path).prompts) == 1
 
 
+def test_a_set_is_of_vision_prompts_or_of_text_prompts(tmp_path: Path) -> None:
+    (vision,) = [path for path in SHIPPED if path.stem == "vision"]
+    assert {path.stem for path in SHIPPED if load_prompts(path).of_images} == {"vision"}
+    assert load_prompts(vision).of_images
+    assert not load(tmp_path, "# <image> in a comment\na: Why?\n").of_images
+
+
 def test_comments_blank_lines_and_windows_line_ends_mean_nothing(tmp_path: Path) -> None:
     prompts = load(tmp_path, b"\xef\xbb\xbf# my prompts\r\n\r\na: Why: because?\r\n  b :  # 1 is what?  \r\n")
     assert prompts.name == "mine"
@@ -58,7 +65,10 @@ def test_the_sha256_is_that_of_the_prompts_and_not_of_the_comments(tmp_path: Pat
         ("a: 3\n", "'3' is a bare number; the demo takes it for one of its own preset questions (line 1)"),
         ("a: ３\n", "'３' is a bare number; "),
         ("a: -12.5\n", "'-12.5' is a bare number; "),
-        ("a: see <image> here\n", "'<image>' makes the demo wait for an image; this is a text prompt (line 1)"),
+        ("a: see <image> here\nb: Why?\n", "'Why?' has <image> 0 times; each prompt of a set for vision models has it"),
+        ("a: <image> and <image>?\n", "'<image> and <image>?' has <image> 2 times; each prompt of a set for vision"),
+        ("a: <image> \n", "the prompt asks nothing about the image (line 1)"),
+        ("a: see <IMAGE> here\n", "'<image>' makes the demo wait for an image; this is a text prompt (line 1)"),
         ("a:\n", "the prompt is empty; "),
         (
             "a: one\rtwo\n",
