@@ -22,6 +22,7 @@ from fleet.cell import Ordering, Workload
 from fleet.config.inventory import BoardEntry
 from fleet.config.prompts import Prompt, PromptSet
 from fleet.errors import ConfigError, FleetError
+from fleet.gates import Limits
 from fleet.plan import PlannedRun, Request
 from fleet.run import SAFE_NAME, utc_now
 from fleet.verdict import Outcome
@@ -83,6 +84,7 @@ def asked(request: Request) -> dict[str, Any]:
         "seed": request.seed,
         "limit": request.limit_s,
         "clocks": request.clocks,
+        "gates": request.gates.to_json(),
         "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
     }
 
@@ -117,6 +119,7 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
         seed=data["seed"],
         limit_s=data["limit"],
         clocks=data["clocks"],
+        gates=Limits(**data.get("gates", {})),
         only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
     )
 

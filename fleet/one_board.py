@@ -31,7 +31,9 @@ from fleet.errors import (
     NoFile,
     Unreachable,
 )
-from fleet.facts import Facts, read_facts
+from fleet.facts import Facts, read_facts, read_gate
+from fleet.gate_watch import GateWatch, Passed, set_point
+from fleet.gates import Seen, look
 from fleet.held_lease import HeldLease
 from fleet.listener import Listener, Position
 from fleet.need import Again, Need, NeedOf
@@ -99,6 +101,7 @@ class BoardList:
     _held: HeldLease = field(init=False)
     _steps: recovery.RecoveryLog = field(default_factory=recovery.RecoveryLog)
     _begun: frozenset[str] = frozenset()  # runs that a board knows on which nothing more is started
+    _gates: GateWatch | None = None  # None until the first run is about to start
     _forced: tuple[str, ...] | None = None  # the checks that failed; None until the board was checked
 
     def __post_init__(self) -> None:
@@ -223,12 +226,7 @@ class BoardList:
         need = self.setting.need(self.entry, there.facts, planned)
         if need.skip is not None or planned.artifact is None:
             lacking = planned.lacking.what if planned.lacking else ""
-            return self._unstarted(
-                planned,
-                there.simulated,
-                Outcome.SKIPPED,
-                need.skip or lacking,
-            )
+            return self._unstarted(planned, there.simulated, Outcome.SKIPPED, need.skip or lacking)
         file = planned.artifact.file
         if file not in there.places:
             there.places[file] = self._place(there.board, there.store, planned.artifact)
@@ -240,8 +238,29 @@ class BoardList:
             there.first_error = there.first_error or placed
             return self._unstarted(planned, there.simulated, Outcome.FAILED, str(placed))
         there.ran = True
-        spec = self._spec(planned, there.simulated, need, placed)
+        spec = self._spec(planned, there.simulated, need, placed, self._gate(there, planned))
         return self._one(there.board, there.store, planned, spec, placed, patience)
+
+    def _gate(self, there: _There, planned: PlannedRun) -> Passed:
+        """Wait until the board is as it should be before this run, or for as long as the suite allows."""
+        campaign, limits = self.setting.campaign, self.setting.request.gates
+
+        def ask(set_point_c: float | None) -> Seen:
+            self._held.renew(there.board, there.store)
+            facts = read_gate(there.board, there.store, campaign, planned.run, Deadline.after(defaults.COMMAND_S))
+            return look(limits, facts, set_point_c, self.entry, campaign=campaign)
+
+        if self._gates is None:
+            known = set_point(limits, self.setting.collected / campaign / self.entry.name)
+            self._gates = GateWatch(limits, known, self._tell_waits, self._pause)
+        return self._gates.pass_(ask, wait=not planned.warmup)
+
+    def _tell_waits(self, why: str) -> None:
+        self.setting.listener.board_moved(self.entry.name, "waits:", why)
+
+    def _pause(self, seconds: float) -> None:
+        if self.stop.wait(seconds):
+            raise Interrupted
 
     def _check(self, there: _There, todo: Sequence[PlannedRun]) -> tuple[str, ...]:
         """Judge the board as ``invoke check`` does. Raises CheckFailed, unless it is to be measured all the same."""
@@ -368,7 +387,9 @@ class BoardList:
         ).replace("-", " ", 1)
         return Position(k, n, cell, self.setting.campaign, planned.run, planned.warmup)
 
-    def _spec(self, planned: PlannedRun, simulated: bool, need: Need, placed: Placed | None = None) -> RunSpec:
+    def _spec(
+        self, planned: PlannedRun, simulated: bool, need: Need, placed: Placed | None = None, gate: Passed | None = None
+    ) -> RunSpec:
         return plan.spec_of(
             self.setting.request,
             planned,
@@ -380,4 +401,5 @@ class BoardList:
             need=need,
             placed=(placed.sha256, placed.size_bytes) if placed else None,
             forced=self._forced or () if self.setting.force else (),
+            gate=gate,
         )

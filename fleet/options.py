@@ -60,6 +60,7 @@ class Bench:
             seed=suite.seed,
             limit_s=whole_number(self.limit, "--limit", 1, 7 * 86400, 0) if self.limit else suite.limit,
             clocks=clock_profile(self.clocks or suite.clocks or defaults.CLOCKS),
+            gates=suite.gates.limits,
         )
 
     def _workload(self, session: Session, said: SuiteWorkload) -> Workload:

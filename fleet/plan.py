@@ -16,6 +16,8 @@ from fleet.cell import Cell, Ordering, Workload, in_order, labels, matrix
 from fleet.config.catalogue import Artifact, Kind, Model
 from fleet.config.inventory import BoardEntry
 from fleet.errors import ConfigError
+from fleet.gate_watch import Passed
+from fleet.gates import Limits
 from fleet.need import Need
 from fleet.run import ArtifactSpec, RunSpec, WorkloadSpec, run_id
 from fleet.scripts import Store
@@ -28,6 +30,7 @@ class Request:
     ``most_repeats``: up to so many, while the repeats of a cell differ too much. ``limit_s`` is None where nobody said
     it: each run then has what it needs. ``only``: by board, the run ids to take from the whole list, each with the
     warm-up of its cell; None takes all. ``clocks``: the profile that a board's clocks are pinned to while it runs.
+    ``gates``: what a board has to keep to before each run.
     """
 
     boards: tuple[BoardEntry, ...]
@@ -41,6 +44,7 @@ class Request:
     seed: int
     limit_s: int | None
     clocks: str = defaults.CLOCKS
+    gates: Limits = Limits()
     only: Mapping[str, frozenset[str]] | None = None
 
     @cached_property
@@ -143,9 +147,10 @@ def spec_of(
     need: Need,
     placed: tuple[str, int] | None = None,
     forced: tuple[str, ...] = (),
+    gate: Passed | None = None,
 ) -> RunSpec:
     """The spec of one run; ``placed`` is (sha256, size in bytes) of the artifact as it lies on the board, ``forced``
-    are the checks that the board had failed."""
+    are the checks that the board had failed, ``gate`` is how it came through its gates."""
     cell = planned.cell
     return RunSpec(
         campaign=campaign,
@@ -174,6 +179,7 @@ def spec_of(
         created_utc=created_utc,
         tool=tool,
         forced=forced,
+        gate=None if gate is None else gate.to_json(),
     )
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 CLOCK_PROFILES = ("pinned", "no_dmc", "as_is")  # of board_scripts/clocks.sh
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
@@ -69,6 +71,7 @@ class RunSpec:
     clocks: str = "as_is"  # one of CLOCK_PROFILES
     memory_limit_bytes: int | None = None
     forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
+    gate: Mapping[str, Any] | None = None  # how it came through the gates (fleet/gates.py); None: it never got there
     schema: int = 1
 
     @property
