@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fleet import campaign as campaigns
@@ -252,11 +253,9 @@ class BoardList:
 
         if self._gates is None:
             known = set_point(limits, self.setting.collected / campaign / self.entry.name)
-            self._gates = GateWatch(limits, known, self._tell_waits, self._pause)
+            tell = partial(self.setting.listener.board_moved, self.entry.name, "waits:")
+            self._gates = GateWatch(limits, known, tell, self._pause)
         return self._gates.pass_(ask, wait=not planned.warmup)
-
-    def _tell_waits(self, why: str) -> None:
-        self.setting.listener.board_moved(self.entry.name, "waits:", why)
 
     def _pause(self, seconds: float) -> None:
         if self.stop.wait(seconds):

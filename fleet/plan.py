@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from fleet import defaults
@@ -44,7 +44,7 @@ class Request:
     seed: int
     limit_s: int | None
     clocks: str = defaults.CLOCKS
-    gates: Limits = Limits()
+    gates: Limits = field(default_factory=Limits)
     only: Mapping[str, frozenset[str]] | None = None
 
     @cached_property
