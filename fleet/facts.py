@@ -51,13 +51,13 @@ def read_facts(
     return facts
 
 
-def read_gate(board: Board, store: Store, campaign: str, run: str, deadline: Deadline) -> Facts:
+def read_gate(board: Board, store: Store, campaign: str, run: str) -> Facts:
     """The few facts that are asked for before a run, by the script that is on the board already.
 
     Raises BoardError when the board answers something that is no JSON object.
     """
     folder = f"{store.runs}/{campaign}/{run}"
-    return _asked(board, ["sh", store.script("facts.sh"), "--gate", folder], deadline, b"")
+    return _asked(board, ["sh", store.script("facts.sh"), "--gate", folder], Deadline.after(defaults.COMMAND_S), b"")
 
 
 def _asked(board: Board, argv: Sequence[str], deadline: Deadline, stdin: bytes) -> Facts:

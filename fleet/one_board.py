@@ -100,9 +100,9 @@ class BoardList:
     _open: Board | None = None
     _boot_id: str | None = None
     _held: HeldLease = field(init=False)
+    _gates: GateWatch = field(init=False)
     _steps: recovery.RecoveryLog = field(default_factory=recovery.RecoveryLog)
     _begun: frozenset[str] = frozenset()  # runs that a board knows on which nothing more is started
-    _gates: GateWatch | None = None  # None until the first run is about to start
     _forced: tuple[str, ...] | None = None  # the checks that failed; None until the board was checked
 
     def __post_init__(self) -> None:
@@ -115,6 +115,9 @@ class BoardList:
             campaign=setting.campaign,
             left_behind=lambda lease: campaigns.left_behind(setting.collected, lease),
         )
+        limits, told = setting.request.gates, partial(setting.listener.board_moved, self.entry.name, "waits:")
+        known = set_point(limits, setting.collected / setting.campaign / self.entry.name)
+        self._gates = GateWatch(limits, known, told, self.stop.wait)
 
     def run(self) -> FleetError | None:
         """Work through it; returns the error that ended it early. Raises nothing but bugs."""
@@ -244,22 +247,15 @@ class BoardList:
 
     def _gate(self, there: _There, planned: PlannedRun) -> Passed:
         """Wait until the board is as it should be before this run, or for as long as the suite allows."""
-        campaign, limits = self.setting.campaign, self.setting.request.gates
 
         def ask(set_point_c: float | None) -> Seen:
+            if self.stop.is_set():
+                raise Interrupted
             self._held.renew(there.board, there.store)
-            facts = read_gate(there.board, there.store, campaign, planned.run, Deadline.after(defaults.COMMAND_S))
-            return look(limits, facts, set_point_c, self.entry, campaign=campaign)
+            facts = read_gate(there.board, there.store, self.setting.campaign, planned.run)
+            return look(self._gates.limits, facts, set_point_c, self.entry, campaign=self.setting.campaign)
 
-        if self._gates is None:
-            known = set_point(limits, self.setting.collected / campaign / self.entry.name)
-            tell = partial(self.setting.listener.board_moved, self.entry.name, "waits:")
-            self._gates = GateWatch(limits, known, tell, self._pause)
         return self._gates.pass_(ask, wait=not planned.warmup)
-
-    def _pause(self, seconds: float) -> None:
-        if self.stop.wait(seconds):
-            raise Interrupted
 
     def _check(self, there: _There, todo: Sequence[PlannedRun]) -> tuple[str, ...]:
         """Judge the board as ``invoke check`` does. Raises CheckFailed, unless it is to be measured all the same."""
