@@ -35,7 +35,7 @@ def facts(**other: Any) -> dict[str, Any]:
 
 
 def waits(set_point_c: float | None = 44.0, limits: Limits = Limits(), **other: Any) -> tuple[str, ...]:  # noqa: B008
-    return look(limits, facts(**other), set_point_c, BoardEntry(name="a"), campaign="night").waits
+    return look(limits, facts(**other), set_point_c, BoardEntry(name="a", address="10.0.0.2"), campaign="night").waits
 
 
 def heat(mc: int) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def heat(mc: int) -> dict[str, Any]:
 
 
 def test_a_board_that_is_as_it_should_be_does_not_wait() -> None:
-    seen = look(Limits(), facts(), 44.0, BoardEntry(name="a"), campaign="night")
+    seen = look(Limits(), facts(), 44.0, BoardEntry(name="a", address="10.0.0.2"), campaign="night")
     assert seen == Seen(False, 45.0, 0.05, 7 * GIB, 0, ())
 
 
