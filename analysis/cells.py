@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from analysis.metrics import METRICS
 from analysis.outcome import Outcome
 from analysis.runs import SIMULATED, Run, Workload
+from analysis.witnesses import disagreement
 
 _ORDER = {outcome: place for place, outcome in enumerate(Outcome)}
 
@@ -74,6 +75,15 @@ class Cell:
         """The median of one metric, None when no run has it."""
         stat = self.stat(name)
         return None if stat is None else stat.median
+
+    @property
+    def memory_note(self) -> str | None:
+        """Where the three witnesses of memory disagree; their medians."""
+        return disagreement(
+            self.median("memory_rkllm_bytes"),
+            self.median("memory_vmhwm_bytes"),
+            self.median("memory_available_drop_bytes"),
+        )
 
 
 _Key = tuple[str, str | None, int | None, Workload, str]

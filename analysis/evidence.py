@@ -7,7 +7,6 @@ dot is still being filled and does not exist yet.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import CannotRead
+from analysis.telemetry import Telemetry, read_telemetry
 
 JSON_LIMIT_BYTES = 2**20  # facts of a board are 10 KiB
 LOG_LIMIT_BYTES = 64 * 2**20  # a 1000-token answer is 5 KiB; of a longer log the two ends are read
@@ -35,7 +35,6 @@ COLLECTED = (
 )
 LOGS = ("stdout.log", "stderr.log", "dmesg.log")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
-_DIGITS = re.compile(r"[0-9]{1,18}")
 _CUT = b"\n[rkfleet: the middle of this log was not read]\n"
 
 
@@ -169,29 +168,13 @@ class RunFiles:
         with opened as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def vmhwm_bytes(self) -> int | None:
-        """The highest VmHWM in ``telemetry.csv``; its columns are known by their header.
-
-        One sample alone is of the moment before the model was loaded, so it is none.
-        """
-        data = self.read("telemetry.csv")
-        if data is None:
-            return None
-        # A last line without its end may hold half a number.
-        whole = data[: data.rfind(b"\n") + 1].decode("ascii", errors="replace").replace("\0", "")
-        seen: list[int] = []
-        column: int | None = None
-        try:
-            for row in csv.reader(io.StringIO(whole, newline="")):
-                if column is None:
-                    if "vmhwm_bytes" not in row:
-                        return None
-                    column = row.index("vmhwm_bytes")
-                elif column < len(row) and _DIGITS.fullmatch(row[column]):
-                    seen.append(int(row[column]))
-        except csv.Error:  # a field of more than 128 KiB, no sample of ours
-            pass
-        return max(seen) if len(seen) > 1 else None
+    def telemetry(self) -> Telemetry:
+        """What the samples in ``telemetry.csv`` show; of no file, nothing."""
+        opened = _open(self.path("telemetry.csv"))
+        if opened is None:
+            return Telemetry()
+        with opened as file:
+            return read_telemetry(file)
 
 
 def find_runs(collected: Path) -> tuple[RunFiles, ...]:

@@ -92,7 +92,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("init_ms", "init", "ms", "down", 1, "the runtime's own model init time"),
     Metric(
-        "peak_memory_bytes",
+        "memory_rkllm_bytes",
         "peak memory",
         "GiB",
         "down",
@@ -102,14 +102,34 @@ METRICS: tuple[Metric, ...] = (
         scale=GIB,
     ),
     Metric(
-        "vmhwm_bytes",
+        "memory_vmhwm_bytes",
         "VmHWM",
         "GiB",
         "down",
         2,
-        "highest VmHWM of the demo's process among samples taken on the board about once a second; a second "
-        "witness for peak memory",
+        "highest VmHWM of the demo's process among samples taken on the board once a second; a second witness for "
+        "peak memory",
         scale=GIB,
+    ),
+    Metric(
+        "memory_available_drop_bytes",
+        "memory drop",
+        "GiB",
+        "down",
+        2,
+        "what the whole board had less: MemAvailable before the run minus its least during it. Sees the context's "
+        "memory that the process has not touched and the driver's own; decides whether a model fits. Samples are a "
+        "second apart, so a short peak may be missing; other programs count, too.",
+        scale=GIB,
+    ),
+    Metric(
+        "max_temperature_mc",
+        "max temperature",
+        "°C",
+        "down",
+        1,
+        "highest temperature of any thermal zone of the board during the run; above 85 the run is tainted",
+        scale=1000,
     ),
     Metric("duration_s", "duration", "s", "neither", 1, "wall time of the run on the board, model load included"),
 )
@@ -155,6 +175,7 @@ RUN_COLUMNS: tuple[Label | Metric, ...] = (
     *METRICS,
     Label("reason", "reason", "why the outcome is not ok"),
     Label("advice", "advice", "what to try next"),
+    Label("memory_note", "memory note", "what the three figures of memory say, where they are more than 10 % apart"),
     Label("prompt_set", "prompt set", "file that the prompt is from"),
     Label("prompt_id", "prompt", "prompt within its set"),
     Label("max_new_tokens", "max new tokens", "limit of the answer that was asked for"),
@@ -191,9 +212,10 @@ CELL_COLUMNS: tuple[Label | Metric, ...] = (
     Label("campaigns", "campaigns", "how many campaigns the runs are from"),
     Label("forced", "failed checks", "checks that the board had failed before these runs (--force)"),
     Label("reasons", "reasons", "why runs are not ok"),
+    Label("memory_note", "memory note", "what the medians of memory say, where they are more than 10 % apart"),
 )
 
 # What the table on the screen shows; all of them are in the spreadsheets.
 TABLE_METRICS: tuple[Metric, ...] = tuple(
-    BY_NAME[name] for name in ("ttft_ms", "prefill_tps", "generate_tps", "peak_memory_bytes")
+    BY_NAME[name] for name in ("ttft_ms", "prefill_tps", "generate_tps", "memory_rkllm_bytes")
 )

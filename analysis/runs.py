@@ -19,6 +19,7 @@ from analysis.parse import ParsedRun, Planned, parse_run
 from analysis.reboot import Why, explain
 from analysis.stated import checks_of_stated, contradicted, stated_end, stated_text
 from analysis.text import plain
+from analysis.witnesses import available_drop, disagreement
 
 _ASKED = ("prompt_set_sha256", "prompt_id", "max_new_tokens", "max_context_len")
 MEASURED, SIMULATED, MANUAL, UNKNOWN = "measured", "simulated", "manual", "unknown"
@@ -86,8 +87,11 @@ class Run:
     generate_tps: float | None = None
     generate_tokens: int | None = None
     init_ms: float | None = None
-    peak_memory_bytes: int | None = None
-    vmhwm_bytes: int | None = None
+    memory_rkllm_bytes: int | None = None
+    memory_vmhwm_bytes: int | None = None
+    memory_available_drop_bytes: int | None = None
+    memory_note: str | None = None  # where those three disagree
+    max_temperature_mc: int | None = None
     duration_s: float | None = None
     log: str | None = None  # relative to the project
     log_file: Path | None = None  # the same file; for links, never written as it is
@@ -152,11 +156,12 @@ def read_run(files: RunFiles) -> Run:
     by_hand = spec.text("origin") == MANUAL
     end = _ended(files, spec)
     parsed = read_logs(files)
+    telemetry = files.telemetry()
     values = Record(parsed.as_dict())
     clocks = read_clocks(files.record("clocks.json"), spec.text("clocks"))
     judgement = judge(
         end=end,
-        logs=_logs(parsed, files.changed(), (*(clocks.broken if clocks else ()), *_missed(spec))),
+        logs=_logs(parsed, (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes, *_missed(spec))),
         start_boot_id=start.text("boot_id"),
         told=_told(records["outcome"]),
         by_hand=by_hand,
@@ -168,6 +173,15 @@ def read_run(files: RunFiles) -> Run:
         judgement = Judgement(Outcome.FAILED, problem)
     log_file = next((files.path(name) for name in LOGS if files.has(name)), None)
     memory_gib = values.number("memory_gb")  # the runtime prints VmHWM / 2**20 kB and calls it GB: it is GiB
+    memory = {
+        "rkllm": None if memory_gib is None else round(memory_gib * GIB),
+        "vmhwm": telemetry.vmhwm_bytes,
+        "drop": available_drop(
+            _fields(facts[0]).whole("memory.available_bytes"),
+            telemetry.available_first_bytes,
+            telemetry.available_least_bytes,
+        ),
+    }
     kind = spec.text("kind")
     run = Run(
         campaign=files.campaign,
@@ -213,8 +227,11 @@ def read_run(files: RunFiles) -> Run:
         generate_tps=values.number("generate.tps"),
         generate_tokens=values.whole("generate.tokens"),
         init_ms=values.number("init_ms"),
-        peak_memory_bytes=None if memory_gib is None else round(memory_gib * GIB),
-        vmhwm_bytes=files.vmhwm_bytes(),
+        memory_rkllm_bytes=memory["rkllm"],
+        memory_vmhwm_bytes=memory["vmhwm"],
+        memory_available_drop_bytes=memory["drop"],
+        memory_note=disagreement(**memory),
+        max_temperature_mc=telemetry.hottest_mc,
         duration_s=end.duration_s if end else None,
         log=_relative(files, log_file),
         log_file=log_file,
@@ -335,7 +352,11 @@ def _planned(spec: Record) -> Planned:
     )
 
 
-def _logs(parsed: ParsedRun, changed: tuple[str, ...], unsteady: tuple[str, ...]) -> Logs:
+def _changed(files: RunFiles) -> tuple[str, ...]:
+    return tuple(f"{name} is not what was collected" for name in files.changed())
+
+
+def _logs(parsed: ParsedRun, refuted: tuple[str, ...]) -> Logs:
     errno = parsed.log.details.get("errno")
     return Logs(
         has_table=parsed.log.perf_present,
@@ -344,5 +365,5 @@ def _logs(parsed: ParsedRun, changed: tuple[str, ...], unsteady: tuple[str, ...]
         advice=parsed.advice,
         errno=errno if isinstance(errno, int) else None,
         driver_too_old="driver_too_old" in parsed.log.warnings,
-        refuted=(*parsed.reasons, *(f"{name} is not what was collected" for name in changed), *unsteady),
+        refuted=(*parsed.reasons, *refuted),
     )

@@ -17,6 +17,7 @@ from benchmarks.report import Row, as_json, markdown
 BENCHMARKS = {
     "facts": "benchmarks.facts",
     "run_overhead": "benchmarks.run_overhead",
+    "sampler": "benchmarks.sampler",
     "list": "benchmarks.list_verbs",
     "dead_board": "benchmarks.dead_board",
     "push": "benchmarks.push",

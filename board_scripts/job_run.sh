@@ -7,7 +7,7 @@
 #             and can not go stale.
 #   guard     `job.sh _guard`, own session; waits for the keeper lock, which it gets at once when the wrapper dies, and
 #             not within LIMIT_S when the program takes too long. Then it kills the run. It never wakes up for less.
-#   telemetry in the wrapper's session, without locks: it is no part of the measurement.
+#   sampler   in the wrapper's session, without locks: it is no part of the measurement.
 #   keeper    own session, without locks and mark; puts the clocks back when nobody else does (job_clocks.sh).
 # As a systemd service (job_systemd.sh) all of them are in its cgroup, and the wrapper is its main process. systemd then
 # stands behind the guard: it ends what outlives the limit by far, and records the end when the wrapper could not.
@@ -20,8 +20,9 @@
 
 FILE_BLOCKS=524288                                   # ulimit -f counts 512 bytes: 256 MiB, a demo that babbles for ever stops there
 GRACE_S=5                                            # between TERM and KILL
-FACTS_S=20                                           # facts.sh takes 0.1 s; a wedged NPU driver lets its readers hang
+FACTS_S=${RKFLEET_FACTS_S:-20}                                           # facts.sh takes 0.1 s; a wedged NPU driver lets its readers hang
 LEASE_AFTER_S=300                                    # on top of LIMIT_S: the kill, the facts after it, the pull, the next start
+SAMPLE_HZ=${RKFLEET_SAMPLE_HZ:-1}                      # of sampler.sh, 1 to 10
 GOING_DOWN_S=${RKFLEET_GOING_DOWN_S:-10}             # between TERM and KILL: busybox's init leaves 1, sysvinit 5
 END_TRIES=20                                         # of a second, for a disk that is full when a run ends
 RESERVE_BYTES=65536                                  # kept free for facts.after.json on a disk that the run fills
@@ -239,8 +240,8 @@ JSON
         program_pid=$!
         setsid sh "$here/job.sh" _guard "$dir" "$limit" "$program_pid" $$ </dev/null 7<&- &
         guard_pid=$! spared=$!
-        RKFLEET_RUN="[$dir]" sh "$here/telemetry.sh" "$dir" "$program_pid" </dev/null 7<&- 8<&- 9<&- &
-        telemetry_pid=$!
+        RKFLEET_RUN="[$dir]" sh "$here/sampler.sh" "$dir" "$program_pid" "$SAMPLE_HZ" </dev/null 7<&- 8<&- 9<&- &
+        sampler_pid=$!
         if [ -n "$stopped" ] && [ -z "$killer_pid" ]; then stop_program; fi
         reap "$program_pid"
         status=$reaped was_stopped=$stopped
@@ -250,8 +251,8 @@ JSON
         # lock, ends with us.
         kill -s KILL "$guard_pid" 2>/dev/null || :
         wait "$guard_pid" 2>/dev/null || :           # shells tell stderr how a child was killed
-        kill -s TERM "$telemetry_pid" 2>/dev/null || :
-        wait "$telemetry_pid" 2>/dev/null || :
+        kill -s TERM "$sampler_pid" 2>/dev/null || :
+        wait "$sampler_pid" 2>/dev/null || :
         if [ -n "$killer_pid" ]; then
             kill -s KILL "$killer_pid" 2>/dev/null || :
             wait "$killer_pid" 2>/dev/null || :

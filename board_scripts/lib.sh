@@ -3,8 +3,8 @@
 # Kernel files are read under ${RK_SYSROOT:-}. Whoever sources it sets `set -eu` and LC_ALL=C first: bytes are bytes.
 
 rk_root=${RK_SYSROOT:-}
-# shellcheck disable=SC2034 # read by telemetry.sh, and by job.sh: a run that is over at once has the columns, too
-TELEMETRY_HEADER=uptime_s,memavail_bytes,rss_bytes,vmhwm_bytes,npu_hz,dmc_hz,cpu0_hz,cpu4_hz,cpu6_hz,soc_mc,npu_mc,npu_load
+# shellcheck disable=SC2034 # read by sampler.sh, and by job.sh: a run that is over at once has these columns, too
+TELEMETRY_HEADER=uptime_s,samples_per_s,memavail_bytes,swapfree_bytes,rss_bytes,vmhwm_bytes,pswpin_pages,pswpout_pages,npu_load
 # What was taken away from group and others stays so; what a lax umask would give them is not given.
 umask go-w
 

@@ -202,8 +202,9 @@ class Conversation:
         machine.settle()
         self._board.wake()
         self._init_ms = physics.load_ms(machine.chip, arch, machine.clocks, self._lucky, warm=warm)
-        self._board.truth.record("load", pid=request.pid, run=self._run, warm=warm, init_ms=round(self._init_ms, 2))
         wanted = physics.system_bytes(machine.chip, arch, context)
+        told = {"warm": warm, "init_ms": round(self._init_ms, 2), "system_bytes": int(wanted)}
+        self._board.truth.record("load", pid=request.pid, run=self._run, **told)
         resident = physics.resident_bytes(machine.chip, arch, 0)
         early_oom = "oom" in self._faults and self._lucky.fault_at < 0.375  # half of the runs, the rest later
         steps = 10

@@ -35,6 +35,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "outcome": cell.outcome,
         "n": cell.n,
         **{metric.name: cell.median(metric.name) for metric in METRICS},
+        "memory_note": cell.memory_note,
         "spread": {name: {"min": stat.low, "max": stat.high, "n": stat.n} for name, stat in cell.stats},
         "reasons": [
             {

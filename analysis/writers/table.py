@@ -92,4 +92,6 @@ def _notes(cells: Sequence[Cell]) -> tuple[str, ...]:
         if mixed:
             name = f"{cell.board} {cell.model} {cell.npu_cores} cores"
             notes.append(plain(f"{name}: the median mixes {'; '.join(mixed)}", LINE_LIMIT))
+        if cell.memory_note is not None:
+            notes.append(plain(f"{cell.board} {cell.model} {cell.npu_cores} cores: {cell.memory_note}", LINE_LIMIT))
     return tuple(notes)

@@ -30,6 +30,7 @@ _WIDE = {
     "reason": 50,
     "reasons": 50,
     "advice": 40,
+    "memory_note": 60,
     "run": 34,
     "workload": 34,
     "campaign": 24,

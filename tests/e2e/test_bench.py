@@ -51,7 +51,29 @@ def test_the_numbers_are_those_that_the_board_really_made(home):
     true_tps = 1000 * truth["generate_tokens"] / truth["generate_ms"]
     assert cell["generate_tps"] == pytest.approx(true_tps, abs=0.006)
     assert cell["ttft_ms"] == pytest.approx(truth["prefill_ms"], abs=0.06)
-    assert cell["peak_memory_bytes"] == pytest.approx(truth["peak_bytes"], abs=0.006 * 2**30)
+    assert cell["memory_rkllm_bytes"] == pytest.approx(truth["peak_bytes"], abs=0.006 * 2**30)
+
+
+def test_the_samples_tell_the_memory_that_the_board_really_gave_and_that_it_was_throttled(home):
+    scale = 5  # seconds, as a sample a second needs them
+    home.inventory({"a": virtual(time_scale=scale), "hot": virtual(time_scale=scale, traits=["capped"])})
+    done = home.invoke("bench", "--cores", "3", "--repeats", "1", "--format", "json", code=1)
+    cell, hot = json.loads(done.stdout)
+    assert hot["outcome"] == "tainted"
+    assert "throttled against heat: cpufreq-cpu4 at state 3, cpufreq-cpu6 at state 3" in str(hot["reasons"])
+    truth = home.truth("a")
+    peak = [line for line in truth if line["event"] == "turn"][-1]["peak_bytes"]
+    system = [line for line in truth if line["event"] == "load"][-1]["system_bytes"]
+    assert cell["outcome"] == "ok"
+    assert cell["memory_rkllm_bytes"] == pytest.approx(peak, abs=0.006 * 2**30)
+    assert cell["memory_vmhwm_bytes"] == pytest.approx(peak, rel=0.05)  # the last block of the context may be missed
+    assert cell["memory_available_drop_bytes"] == pytest.approx(system, abs=4096)
+    # The board gives all of the context at once, the process has touched but a part of it, and both are told.
+    assert system > 1.2 * peak
+    assert cell["memory_note"].startswith("memory: RKLLM says")
+    assert 20_000 < cell["max_temperature_mc"] < 85_000
+    (first, *_) = home.runs()[0].joinpath("telemetry.csv").read_text().splitlines()
+    assert {"pswpin_pages", "soc_mc", "npu_mc", "cpufreq-cpu4_state", "dmc_hz"} <= set(first.split(","))
 
 
 def test_collect_brings_nothing_twice_and_writes_the_same_bytes(home):

@@ -427,8 +427,7 @@ def test_a_new_start_in_the_middle_of_a_bench_costs_that_run_and_no_other(home: 
     home.inventory({"a": entry(kind, away_s=0.5)})
     done = home.invoke("bench", "--cores", "1,3", "--repeats", "1", "--format", "json", code=1)
     cells = {cell["npu_cores"]: cell for cell in json.loads(done.stdout)}
-    assert cells[3]["outcome"] == "ok"
-    assert "rebooted" in json.dumps(cells[1])
+    assert sorted(cell["outcome"] for cell in cells.values()) == ["1 ok, 1 rebooted", "ok"]
     events = home.truth("a")
     assert [event["fault"] for event in events if event["event"] == "fault"] == [kind]
     assert len([event for event in events if event["event"] == "boot"]) == 2

@@ -479,6 +479,7 @@ def test_facts_that_hang_in_a_driver_do_not_hold_up_the_run(board: BoardUnderTes
 
 
 def test_a_term_to_the_wrapper_ends_the_run_as_cancelled(board: BoardUnderTest) -> None:
+    board.env["RKFLEET_GOING_DOWN_S"] = "1"
     up = board.pipe("up")
     board.started("sh", "-c", wait_for(up.path))
     up.read_line()
@@ -587,7 +588,7 @@ def test_wrong_usage_is_2(board: BoardUnderTest, args: list[str]) -> None:
 
 
 def test_half_the_script_does_nothing(board: BoardUnderTest, tmp_path: Path) -> None:
-    for name in ("job.sh", "facts.sh", "telemetry.sh", "run_text_benchmark.sh"):
+    for name in ("job.sh", "facts.sh", "sampler.sh", "run_text_benchmark.sh"):
         lines = (SCRIPTS / name).read_text().splitlines(keepends=True)
         shutil.copy(SCRIPTS / "lib.sh", tmp_path / "lib.sh")
         (tmp_path / name).write_text("".join(lines[:-1]))

@@ -220,7 +220,7 @@ def test_a_run_that_can_not_begin_leaves_nothing_pinned(tree: Tree) -> None:
 
 
 def test_a_devfreq_that_hangs_does_not_hang_the_run(tree: Tree) -> None:
-    tree.board.env["RKFLEET_CLOCKS_S"] = "1"
+    tree.board.env |= {"RKFLEET_CLOCKS_S": "1", "RKFLEET_FACTS_S": "1"}
     governor = tree.root / DMC / "governor"
     governor.unlink()
     os.mkfifo(governor)

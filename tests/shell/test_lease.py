@@ -279,9 +279,10 @@ def start(board: BoardUnderTest, token: str | None, run: str = "r1", limit: str 
 
 
 def receive(board: BoardUnderTest, token: str | None, data: bytes = b"weights") -> subprocess.CompletedProcess[bytes]:
-    models = board.folder / "store" / "models"
-    words = [models / ".sha256", models / "m.rkllm", hashlib.sha256(data).hexdigest(), str(len(data))]
-    return board.script("artifact.sh", "receive", *words, *([token] if token is not None else []), stdin=data)
+    whole = hashlib.sha256(data).hexdigest()
+    listed = f"{whole}\n".encode()  # one chunk
+    words = [board.folder / "store", "m.rkllm", whole, str(len(data)), "65536", hashlib.sha256(listed).hexdigest(), "0"]
+    return board.script("artifact.sh", "receive", *words, *([token] if token is not None else []), stdin=listed + data)
 
 
 def test_a_board_that_is_reserved_takes_runs_and_files_of_its_holder_alone(board: BoardUnderTest) -> None:
@@ -429,8 +430,7 @@ def test_a_holder_that_slept_while_its_lease_was_stolen_is_refused_at_its_next_l
         sh '{SCRIPTS}/lease.sh' hold aaa 600 a@lab tests '' >/dev/null
         kill -STOP $$
         printf '{{}}' | sh '{SCRIPTS}/job.sh' start '{board.run_dir()}' 60 --lease aaa -- true; echo $?
-        printf abc | sh '{SCRIPTS}/artifact.sh' receive '{board.folder}/records' '{board.folder}/models/m' \
-            {hashlib.sha256(b"abc").hexdigest()} 3 aaa; echo $?
+        sh '{SCRIPTS}/artifact.sh' receive '{board.folder}/store' m {"0" * 64} 3 3 {"0" * 64} 0 aaa </dev/null; echo $?
     """
     sleeper = subprocess.Popen(
         [str(board.stubs / "sh"), "-c", script], env=board.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE

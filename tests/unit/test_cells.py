@@ -127,7 +127,7 @@ some_runs = st.lists(
         warmup=st.booleans(),
         runtime=st.none() | st.sampled_from(("1", "2")),
         generate_tps=st.none() | st.floats(0.1, 100),
-        peak_memory_bytes=st.none() | st.integers(0, 2**35),
+        memory_rkllm_bytes=st.none() | st.integers(0, 2**35),
     ),
     max_size=12,
 )

@@ -52,7 +52,7 @@ def test_all_that_is_pinned_and_stays_is_pinned() -> None:
             "clocks: policy6 was pinned to 2400 MHz and was there 98.0% of the time, not 99%",
         ),
         (
-            clock("dmc", residency_ms={"2112000000": 940, "528000000": 60}),
+            clock("dmc", residency_ms={"2112000000": 9400, "528000000": 600}),
             "clocks: dmc was pinned to 2112 MHz and was there 94.0% of the time, not 95%",
         ),
         (
@@ -70,6 +70,7 @@ def test_a_clock_that_did_not_stay_refutes_the_run(changed: dict[str, Any], said
     [
         clock("dmc", residency_ms={"2112000000": 960, "528000000": 40}),
         clock("cpu", residency_ms={"2400000000": 9950, "1608000000": 50}),
+        clock("cpu", residency_ms={"2400000000": 1900, "1608000000": 1000}),  # too short for a run
         clock("dmc", residency_ms={}),  # statistics stop with the governor that had them
         clock("cpu", end={"value": 2_399_000_000}, residency_ms={"2399000000": 5}),  # what the PLL really does
         clock("npu", end=None),

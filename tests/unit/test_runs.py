@@ -135,8 +135,8 @@ def test_a_good_run_is_ok_and_its_numbers_are_those_of_the_table(tmp_path: Path)
     assert (run.prefill_tps, run.prefill_tokens) == (200.0, 40)
     assert (run.generate_tps, run.generate_tokens) == (20.0, 63)
     assert run.init_ms == 1200.5
-    assert run.peak_memory_bytes == 1_610_612_736  # 1.50 "GB" is 1.5 GiB
-    assert run.vmhwm_bytes == 1_610_612_736
+    assert run.memory_rkllm_bytes == 1_610_612_736  # 1.50 "GB" is 1.5 GiB
+    assert run.memory_vmhwm_bytes == 1_610_612_736
     assert (run.npu_cores, run.npu_core_num) == (3, 3)
     assert (run.runtime, run.driver, run.toolkit, run.dtype) == ("1.2.3", "0.9.8", "1.2.2", "W8A8")
     assert run.duration_s == 9.5
@@ -348,7 +348,36 @@ def test_the_driver_of_a_run_without_banner_is_the_boards_own(tmp_path: Path) ->
     ],
 )
 def test_vmhwm_is_the_highest_whole_sample(tmp_path: Path, telemetry: bytes | None, expected: int | None) -> None:
-    assert only_run(tmp_path / "collected", telemetry=telemetry).vmhwm_bytes == expected
+    assert only_run(tmp_path / "collected", telemetry=telemetry).memory_vmhwm_bytes == expected
+
+
+COLUMNS = "uptime_s,memavail_bytes,rss_bytes,vmhwm_bytes,pswpin_pages,pswpout_pages,soc_mc,cooling0_state\n"
+
+
+def test_three_witnesses_of_memory_stand_side_by_side_and_their_difference_taints_nothing(tmp_path: Path) -> None:
+    samples = COLUMNS + "1,7000000000,5,1000,0,0,40000,0\n2,5000000000,5,1610000000,0,0,45000,0\n"
+    before = {"memory": {"available_bytes": 8_000_000_000}}
+    run = only_run(tmp_path / "collected", telemetry=samples.encode(), before=before)
+    assert run.outcome is Outcome.OK
+    assert (run.memory_rkllm_bytes, run.memory_vmhwm_bytes) == (1_610_612_736, 1_610_000_000)
+    assert run.memory_available_drop_bytes == 3_000_000_000
+    assert run.memory_note == "memory: RKLLM says 1.50 GiB, VmHWM was 1.50 GiB, MemAvailable fell by 2.79 GiB"
+    assert run.max_temperature_mc == 45_000
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        ("0,9,45000,0", "the board swapped 9 pages out"),
+        ("0,0,45000,1", "the board was throttled against heat: cooling0 at state 1"),
+        ("0,0,85100,0", "the board got too hot: soc at 85.1 °C"),
+    ],
+)
+def test_a_board_that_swapped_or_was_too_hot_taints_the_run(tmp_path: Path, last: str, reason: str) -> None:
+    samples = f"{COLUMNS}1,7,5,1000,0,0,40000,0\n2,5,5,1000,{last}\n"
+    run = only_run(tmp_path / "collected", telemetry=samples.encode())
+    assert run.outcome is Outcome.TAINTED
+    assert run.reason is not None and run.reason.startswith(reason)
 
 
 def test_runs_are_found_sorted_and_unfinished_ones_are_not_there(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ GOOD = Run(
     prefill_tokens=40,
     generate_tps=20.1,
     generate_tokens=63,
-    peak_memory_bytes=1_610_612_736,
+    memory_rkllm_bytes=1_610_612_736,
     log="collected/c1/rk3588-a/001-r1/stdout.log",
 )
 SIMULATED = replace(GOOD, board="rk3588-v", origin="simulated")
@@ -116,6 +116,14 @@ def test_the_table_shows_the_columns_that_were_asked_for() -> None:
     assert len(lines) == 3
 
 
+def test_the_table_tells_of_three_figures_of_memory_only_when_they_differ() -> None:
+    agreed = replace(GOOD, memory_vmhwm_bytes=1_600_000_000, memory_available_drop_bytes=1_610_612_736)
+    assert bench_table(cells([agreed])) == bench_table(cells([GOOD]))
+    text = bench_table(cells([replace(agreed, memory_available_drop_bytes=2 * 2**30)]))
+    said = "memory: RKLLM says 1.50 GiB, VmHWM was 1.49 GiB, MemAvailable fell by 2.00 GiB"
+    assert text.endswith(f"rk3588-a qwen3-0.6b 3 cores: {said}")
+
+
 def test_the_table_says_which_rows_are_simulated_and_what_that_means() -> None:
     text = bench_table(cells([GOOD, SIMULATED]))
     row_a, row_v = (line for line in text.splitlines() if line.startswith("rk3588"))
@@ -155,7 +163,7 @@ def test_without_runs_every_format_is_still_valid() -> None:
 def test_json_has_stored_units_and_null_for_what_is_not_known() -> None:
     found = json.loads(writers.bench(cells([GOOD, TIMEOUT, SIMULATED]), "json"))
     assert [row["simulated"] for row in found] == [False, True]
-    assert found[0]["peak_memory_bytes"] == 1_610_612_736
+    assert found[0]["memory_rkllm_bytes"] == 1_610_612_736
     assert found[0]["ttft_ms"] == 200.04
     assert found[0]["init_ms"] is None
     assert found[0]["outcome"] == "1 ok, 1 timeout"
