@@ -1,82 +1,122 @@
-"""What waiting before each run and interleaving are worth on a board that throttles, on the simulation of its heat.
+"""What waiting before each run and interleaving are worth on boards that throttle, on the simulation of their heat.
 
-One virtual board in 62 °C warm air, where back-to-back runs pass the trip point and a single one does not: the same
-cells measured gated and interleaved, and ungated cell by cell (``tolerance_k: 100, wait_s: 0``, ``order: listed``), in
-turns, each on a board that is fresh. Kept: the spread of each cell's measured generate speeds, (most - least) / median,
-and of it the worst cell of a campaign; and what the waiting costs in wall time, which passes as fast as the chip cools.
+Twenty boards of the simulation (``virtual.machine``, without processes or SSH, so that an hour passes in a second) in
+warm air, where runs back to back pass the trip point and single ones do not. The same cells on each: one core and three
+cores of Qwen3-0.6B, a warm-up and five runs each, interleaved with the driver's own gates (``fleet.gates``), and cell by
+cell without. Kept: of each board the spread of its cells' generate speeds, (most - least) / median, the widest cell; and
+the time that the campaign takes. Between two runs lie 3 s, which is what the driver and loading leave.
 
-Not shown: a real chip. That the simulated one throttles above a trip point is put in; how much of it reaches a number
-under either order is what is measured.
+Not shown: a real chip. That the simulated one slows down above a trip point is put in, and so is the luck of each run,
+which no gate takes away; how much of the heat reaches a number under either order is what is measured.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
-from typing import Any
+from collections import defaultdict
 
-from analysis.runs import read_runs
-from benchmarks.boards import INVOKE, PROJECT
-from benchmarks.measure import ENVIRONMENT, Failed, ratio, spread
+from benchmarks.measure import ratio, spread
 from benchmarks.report import Row
+from fleet.cell import Ordering, in_order
+from fleet.config.inventory import BoardEntry
+from fleet.gate_watch import GateWatch
+from fleet.gates import Limits, Seen, look
+from virtual import physics
+from virtual.artifacts import MODELS
+from virtual.config import BoardConfig
+from virtual.machine import Machine, Work
 
-ROUNDS = 3
-LIMIT_S = 600
-BOARD = {"time_scale": 15, "ambient_c": 62}
-CELLS: dict[str, Any] = {"models": ["qwen3-0.6b"], "cores": [1, 3], "repeats": 4, "workloads": [{"new_tokens": 512}]}
-GATED: dict[str, Any] = {"order": "interleaved", "gates": {"wait_s": 60}}
-UNGATED: dict[str, Any] = {"order": "listed", "gates": {"tolerance_k": 100, "wait_s": 0}}
+ROUNDS = 20  # boards, each both ways
+AMBIENT_C = 60.0
+CORES = (1, 3)
+REPEATS = 5
+TOKENS = 512
+BETWEEN_S = 3.0
+STEP_S = 0.5
+ARCH = MODELS["qwen3-0.6b"]
 
 
 def run(rounds: int, big: bool) -> list[Row]:
-    """Both kinds of campaign, in turns."""
-    both: tuple[list[tuple[float, float]], ...] = ([], [])
-    for index in range(rounds):
-        for kind in (0, 1) if index % 2 else (1, 0):
-            both[kind].append(_campaign((GATED, UNGATED)[kind], seed=index))
-    (gated, gated_s), (ungated, ungated_s) = (tuple(map(list, zip(*turns, strict=True))) for turns in both)
+    """Each board both ways."""
+    gated = [_campaign(seed, Ordering.INTERLEAVED, Limits()) for seed in range(rounds)]
+    plain = [_campaign(seed, Ordering.LISTED, None) for seed in range(rounds)]
 
-    def row(what: str, mine: list[float], other: list[float], unit: str, target: float | None) -> Row:
-        shown = f"cell by cell, no gate: {spread(other, unit, 1)}"
+    def row(what: str, column: int, unit: str, target: float | None) -> Row:
+        mine, other = ([turn[column] for turn in turns] for turns in (gated, plain))
+        shown = f"cell by cell, no gates: {spread(other, unit, 1)}"
         return Row("thermal", what, spread(mine, unit, 1), shown, ratio(mine, other), target)
 
     return [
-        row("generate speed, widest cell", gated, ungated, "%", 0.5),
-        row("wall time of the campaign", gated_s, ungated_s, "s", None),
+        row("generate speed, spread of the widest cell", 0, "%", 0.75),
+        row("runs of the campaign that throttled", 1, "%", None),
+        row("simulated time of the campaign", 2, "min", None),
     ]
 
 
-def _campaign(kind: dict[str, Any], seed: int) -> tuple[float, float]:
-    """The widest cell's spread in percent, and the seconds it took."""
-    with tempfile.TemporaryDirectory(prefix="rkfleet-bench-") as name:
-        home = Path(name)
-        (home / "suites").mkdir()
-        (home / "suites" / "heat.yaml").write_text(json.dumps(CELLS | kind))
-        (home / "inventory.yaml").write_text(json.dumps({"boards": {"warm": {"virtual": {**BOARD, "seed": seed}}}}))
-        env = {**ENVIRONMENT, "PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "HOME": name}
-        words = ["bench", "--suite", "heat", "--format", "json", "--force"]
-        began_s = time.monotonic()
-        try:
-            # 1 is no failure here: runs that throttle are tainted.
-            done = subprocess.run(
-                [*INVOKE, *words], cwd=home, env=env, capture_output=True, text=True, check=False, timeout=LIMIT_S
-            )
-            took_s = time.monotonic() - began_s
-        finally:
-            down = [sys.executable, "-m", "virtual", "down", "--all", "--state", str(home / ".virtual")]
-            with contextlib.suppress(subprocess.SubprocessError):
-                subprocess.run(down, cwd=PROJECT, capture_output=True, check=False, timeout=60)
-        cells: dict[int | None, list[float]] = {}
-        for one in read_runs(home / "collected"):
-            if not one.warmup and one.generate_tps is not None:  # throttled and tainted ones too: they are the point
-                cells.setdefault(one.npu_cores, []).append(one.generate_tps)
-        if sorted(map(len, cells.values())) != [CELLS["repeats"]] * len(CELLS["cores"]):
-            raise Failed(f"not all runs have a speed: {done.stderr[-2000:]}")
-        widest = max(100 * (max(each) - min(each)) / statistics.median(each) for each in cells.values())
-        return widest, took_s
+class Simulated:
+    """One board and its time."""
+
+    def __init__(self, seed: int) -> None:
+        self.name = "warm"
+        self.seed = seed
+        self.machine = Machine(self.name, BoardConfig(ambient_c=AMBIENT_C, seed=seed))
+        for clock in (self.machine.npu, self.machine.dmc, *self.machine.cpu.values()):
+            clock.write("governor", "performance")  # as a run pins them
+        self.now_s = 0.0
+        self.runs = 0
+
+    def pass_(self, seconds: float) -> None:
+        while seconds > 0:
+            step_s = min(STEP_S, seconds)
+            self.machine.advance(step_s, step_s)
+            self.now_s += step_s
+            seconds -= step_s
+
+    def facts(self) -> dict[str, object]:
+        zones = [{"type": zone, "temp_mc": mc} for zone, mc in self.machine.temperatures_mc().items()]
+        clocks = {"cpufreq-cpu4": self.machine.cpu[4], "devfreq-npu": self.machine.npu}
+        cooling = [{"type": kind, "cur_state": clock.cooling} for kind, clock in clocks.items()]
+        return {"thermal": {"zones": zones, "cooling": cooling}}
+
+    def measure(self, cores: int) -> tuple[float, bool]:
+        """Tokens a second of one run, and whether a clock was held down in it."""
+        self.runs += 1
+        machine, pid = self.machine, self.runs
+        lucky = physics.luck(machine.chip, self.name, self.seed, self.runs)
+        machine.work[pid] = Work(ARCH, cores, lucky, on_npu=True)
+        machine.settle()
+        total_ms, unspent_s, throttled = 0.0, 0.0, False
+        for depth in range(TOKENS):
+            took_ms = physics.token_ms(machine.chip, ARCH, cores, depth, machine.clocks, lucky)
+            total_ms += took_ms
+            unspent_s += took_ms / 1000
+            if unspent_s >= STEP_S:
+                self.pass_(unspent_s)
+                unspent_s = 0.0
+                throttled = throttled or machine.cpu[4].cooling > 0
+        del machine.work[pid]
+        machine.settle()
+        return TOKENS * 1000 / total_ms, throttled
+
+
+def _campaign(seed: int, ordering: Ordering, limits: Limits | None) -> tuple[float, float, float]:
+    """The widest cell's spread and the share of throttled runs in percent, and the minutes it took."""
+    board = Simulated(seed)
+    entry = BoardEntry(name="warm", address="192.0.2.1")
+    watch = GateWatch(limits or Limits(), None, lambda _why: None, board.pass_, lambda: board.now_s)
+
+    def ask(set_point_c: float | None) -> Seen:
+        return look(watch.limits, board.facts(), set_point_c, entry, campaign="heat")
+
+    speeds: dict[int, list[float]] = defaultdict(list)
+    throttled: list[bool] = []
+    for number, repeat in in_order(len(CORES), range(REPEATS + 1), ordering, seed, board.name):
+        if limits is not None:
+            watch.pass_(ask, wait=repeat > 0)
+        speed, was_held = board.measure(CORES[number])
+        board.pass_(BETWEEN_S)
+        if repeat > 0:
+            speeds[number].append(speed)
+            throttled.append(was_held)
+    widest = max(100 * (max(each) - min(each)) / statistics.median(each) for each in speeds.values())
+    return widest, 100 * statistics.mean(throttled), board.now_s / 60

@@ -67,7 +67,11 @@ def test_company_little_memory_swapping_and_another_user_of_the_npu_each_close_a
     assert cell["outcome"] == "tainted"
     (run,) = measured(home)
     load, memory, swap, npu = gate(run)["missed"]
-    assert "others use 2.0 cores" in load and "of memory available (starts at 6.8 GiB)" in memory
+    assert (
+        load.startswith("others use ")
+        and gate(run)["load_cores"] > 1
+        and "of memory available (starts at 6.8 GiB)" in memory
+    )
     assert "pages of swap moved" in swap and "the NPU is used by sleep" in npu
     assert all(reason in json.dumps(cell["reasons"], ensure_ascii=False) for reason in (load, memory, swap, npu))
 
