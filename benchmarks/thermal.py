@@ -1,10 +1,10 @@
 """What waiting before each run and interleaving are worth on boards that throttle, on the simulation of their heat.
 
 Twenty boards of the simulation (``virtual.machine``, without processes or SSH, so that an hour passes in a second) in
-warm air, where runs back to back pass the trip point and single ones do not. The same cells on each: one core and three
-cores of Qwen3-0.6B, a warm-up and five runs each, interleaved with the driver's own gates (``fleet.gates``), and cell by
-cell without. Kept: of each board the spread of its cells' generate speeds, (most - least) / median, the widest cell; and
-the time that the campaign takes. Between two runs lie 3 s, which is what the driver and loading leave.
+warm air, where runs back to back pass the trip point and single ones do not. The same cells on each: one and three cores
+of Qwen3-0.6B, a warm-up and five runs each, interleaved with the driver's own gates (``fleet.gates``), and cell by cell
+without. Kept: of each board the spread of its cells' generate speeds, (most - least) / median, the widest cell; and the
+time that the campaign takes. Between two runs lie 3 s, which is what the driver and loading leave.
 
 Not shown: a real chip. That the simulated one slows down above a trip point is put in, and so is the luck of each run,
 which no gate takes away; how much of the heat reaches a number under either order is what is measured.
