@@ -1,7 +1,7 @@
 """What waiting before each run and interleaving are worth on boards that throttle, on the simulation of their heat.
 
 Twenty boards of the simulation (``virtual.machine``, without processes or SSH, so that an hour passes in a second) in
-warm air, where runs back to back pass the trip point and single ones do not. The same cells on each: one and three cores
+warm air, where runs back to back pass the trip point and single ones do not. The same cells on each: 1 and 3 cores
 of Qwen3-0.6B, a warm-up and five runs each, interleaved with the driver's own gates (``fleet.gates``), and cell by cell
 without. Kept: of each board the spread of its cells' generate speeds, (most - least) / median, the widest cell; and the
 time that the campaign takes. Between two runs lie 3 s, which is what the driver and loading leave.
