@@ -228,6 +228,8 @@ RUN_COLUMNS: tuple[Label | Metric, ...] = (
     Label("encoder_sha256", "encoder sha256", "of the vision encoder file, as planned"),
     Label("created_utc", "created (UTC)", "when the run was planned, ISO 8601, workstation's clock"),
     Label("tool", "rkfleet", "version of rkfleet that planned the run"),
+    Label("start_c", "start (°C)", "the board's hottest sensor when the run was started"),
+    Label("gate_waited_s", "waited (s)", "for the board to be as the suite wants it before the run"),
     Label("forced", "failed checks", "checks that the board had failed when it was measured all the same (--force)"),
     Label("log", "log", "the run's standard output, relative to the project"),
 )

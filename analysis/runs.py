@@ -84,6 +84,8 @@ class Run:
     resolution: str | None = None
     created_utc: str | None = None
     tool: str | None = None
+    gate_waited_s: float | None = None  # before it started, until the board was as the suite wants it
+    start_c: float | None = None  # the hottest sensor then
     forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     stated: str | None = None  # what a person said of a log made by hand
     clocks: str | None = None  # pinned, partly, or why not; None where nobody looked
@@ -172,7 +174,7 @@ def read_run(files: RunFiles) -> Run:
     clocks = read_clocks(files.record("clocks.json"), spec.text("clocks"))
     judgement = judge(
         end=end,
-        logs=_logs(parsed, (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes)),
+        logs=_logs(parsed, (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes, *_missed(spec))),
         start_boot_id=start.text("boot_id"),
         told=_told(records["outcome"]),
         by_hand=by_hand,
@@ -234,6 +236,8 @@ def read_run(files: RunFiles) -> Run:
         resolution=values.text("resolution"),
         created_utc=spec.text("created_utc"),
         tool=spec.text("tool"),
+        gate_waited_s=spec.number("gate.waited_s"),
+        start_c=spec.number("gate.temperature_c"),
         forced=spec.texts("forced"),
         stated=stated_text(spec) if by_hand else None,
         clocks=plain(clocks.sentence) if clocks else None,
@@ -331,6 +335,17 @@ def _told(record: Record | Unreadable | None) -> Judgement | None:
     if word not in set(Outcome) or word == Outcome.OK:  # ok needs a board's end.json
         return Judgement(Outcome.FAILED, f"outcome.json says {word!r:.80}, which is no outcome of such a run")
     return Judgement(Outcome(word), reason or "outcome.json gives no reason", told.text("advice"))
+
+
+def _missed(spec: Record) -> tuple[str, ...]:
+    """The gates that were closed when the run started all the same: its numbers are of another board."""
+    waited_s = spec.number("gate.waited_s") or 0.0
+    return tuple(
+        f"started at {why} after {waited_s:.0f} s"
+        if " K above " in why
+        else f"started although {why}, for {waited_s:.0f} s"
+        for why in spec.texts("gate.missed")
+    )
 
 
 def _rebooted(files: RunFiles, start: Record) -> Why | None:

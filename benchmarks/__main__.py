@@ -24,6 +24,7 @@ BENCHMARKS = {
     "provision": "benchmarks.provision",
     "parse": "benchmarks.parse",
     "virtual": "benchmarks.virtual_boards",
+    "thermal": "benchmarks.thermal",
 }
 
 

@@ -74,24 +74,13 @@ raise_limits() {
     ulimit -S -n "$(ulimit -H -n)" 2>/dev/null || :
 }
 
-# Ask the prompt and leave with the demo's exit code.
+# Ask the prompt and leave with the demo's exit code, by becoming `timeout`: a shell that waits for it can lose a TERM
+# between two of its own steps (bash does), and whoever stops a run would then wait for the limit.
 # Line-buffered, because a demo that is killed takes its buffer with it; `exit`, because at the end of its input
-# it would answer empty prompts for ever. In the background, so that a signal to this script reaches it at once:
-# `timeout` puts itself and the demo in a process group of their own.
+# it would answer empty prompts for ever.
 ask() {                                              # ARGUMENT… of the demo
-    demo_pid='' stopped=''
-    trap 'stopped=1; [ -z "$demo_pid" ] || kill -TERM "$demo_pid" 2>/dev/null || :' HUP INT TERM
-    printf '%s\nexit\n' "$prompt" | timeout -k 5 "$limit" stdbuf -oL -eL "$demo" "$@" &
-    demo_pid=$!
-    # A signal in the moment before its number was known.
-    [ -z "$stopped" ] || kill -TERM "$demo_pid" 2>/dev/null || :
-    status=0
-    # Without stderr, which is the demo's alone: dash tells it how a child was killed.
-    wait "$demo_pid" 2>/dev/null || status=$?
-    # A signal ends `wait` early; the demo is asked to go, and its own status is what counts.
-    while kill -0 "$demo_pid" 2>/dev/null; do
-        status=0
-        wait "$demo_pid" 2>/dev/null || status=$?
-    done
-    exit "$status"
+    exec timeout -k 5 "$limit" stdbuf -oL -eL "$demo" "$@" <<EOF
+$prompt
+exit
+EOF
 }

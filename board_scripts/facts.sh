@@ -1,10 +1,13 @@
 #!/bin/sh
 # facts.sh - print what this board is and how it stands now, as one JSON object on one line.
 #   facts.sh [--disk PATH]... [--lib PATH]...     also `sh -s -- [OPTION]... <facts.sh`, with nothing on the board
+#   facts.sh --gate RUN-FOLDER
 #   facts.sh … --check STORE [--demo PATH] [--folder DIR]... [--file SHA256/NAME]...
 # --disk: total and free bytes of the file system of PATH. --lib: a runtime library, or a folder to look for them.
 # --check: also what only the checks of a board ask for, under "check"; it costs a third of a second. --file: a model
 # file (SHA256 may be empty), looked for in each --folder and in STORE; no file is read, only what is remembered of it.
+# --gate: only what is asked before each run: memory, heat, who uses the NPU, and under "gate" whether the run's folder is
+# there already, the cores that are busy and the pages of swap moved in a tenth of a second.
 # Whatever can not be read is null, and "missing" has the reason under its dotted name. Changes nothing.
 # Exit: 0 printed, 2 usage.
 #
@@ -690,11 +693,76 @@ USED
     obj="{${obj#,}}"
 }
 
+# How busy the board is, all together: one file instead of one a process, which a check can afford and a gate can not.
+# A counter that stands still (a tickless kernel may be late) is looked at again, a few times.
+gate() {                                             # RUN-FOLDER
+    obj='' prefix=gate.
+    if [ -d "$1" ]; then obj=',"known":true'; else obj=',"known":false'; fi
+    processor_ticks; busy=$busy_ticks all=$all_ticks
+    pages=$(swapped)
+    if [ "$all" = 0 ] && [ -z "$pages" ]; then
+        no_value cores "no ticks in $root/proc/stat"
+        no_value swapped_pages "no pswpin in $root/proc/vmstat"
+        obj="{${obj#,}}"
+        return 0
+    fi
+    for _ in 1 2 3 4 5; do
+        sleep 0.1 2>/dev/null || sleep 1
+        processor_ticks
+        [ "$all_ticks" = "$all" ] || break
+        [ "$all" != 0 ] || break
+    done
+    if [ "$all_ticks" -gt "$all" ]; then
+        hundredths=$(((busy_ticks - busy) * 100 * processors / (all_ticks - all)))
+        obj="$obj,\"cores\":$((hundredths / 100)).$((hundredths / 10 % 10))$((hundredths % 10))"
+    else
+        no_value cores "the ticks in $root/proc/stat stand still"
+    fi
+    later=$(swapped)
+    if [ -n "$pages" ] && [ -n "$later" ]; then
+        num_value swapped_pages "$((later - pages))"
+    else
+        no_value swapped_pages "no pswpin in $root/proc/vmstat"
+    fi
+    obj="{${obj#,}}"
+}
+
+processor_ticks() {                                  # sets `busy_ticks`, `all_ticks` and `processors`
+    busy_ticks=0 all_ticks=0 processors=0
+    [ -r "$root/proc/stat" ] || return 0
+    while read -r word usr nice system idle iowait irq softirq steal _; do
+        case $word in cpu*) ;; *) break ;; esac
+        if [ "$word" != cpu ]; then
+            processors=$((processors + 1))
+            continue
+        fi
+        for word in "$usr" "$nice" "$system" "$idle" "$iowait" "$irq" "$softirq" "${steal:-0}"; do
+            is_count "$word" || return 0
+        done
+        busy_ticks=$((usr + nice + system + irq + softirq + ${steal:-0}))
+        all_ticks=$((busy_ticks + idle + iowait))
+    done <"$root/proc/stat"
+}
+
+swapped() {
+    [ -r "$root/proc/vmstat" ] || return 0
+    moved=''
+    while read -r word pages _; do
+        case $word in
+            pswpin | pswpout) ! is_count "$pages" || moved=$((${moved:-0} + pages)) ;;
+            *) ;;
+        esac
+    done <<VMSTAT
+$(grep '^pswp' "$root/proc/vmstat")
+VMSTAT
+    printf '%s' "$moved"
+}
+
 main() {
-    disks='' libs='' store='' demo='' folders='' files=''
+    disks='' libs='' store='' demo='' folders='' files='' run_folder=''
     while [ $# -gt 0 ]; do
         case ${1-}:$# in
-            --disk:1 | --lib:1 | --check:1 | --demo:1 | --folder:1 | --file:1)
+            --disk:1 | --lib:1 | --check:1 | --demo:1 | --folder:1 | --file:1 | --gate:1)
                 printf 'facts.sh: %s needs a path\n' "$1" >&2
                 exit 2
                 ;;
@@ -703,13 +771,14 @@ main() {
             --lib:*) libs="$libs$2
 " ;;
             --check:*) store=$2 ;;
+            --gate:*) run_folder=$2 ;;
             --demo:*) demo=$2 ;;
             --folder:*) folders="$folders$2
 " ;;
             --file:*) files="$files$2
 " ;;
             *)
-                printf 'facts.sh: unknown option %s\nusage: facts.sh [--disk PATH]... [--lib PATH]... [--check STORE …]\n' "$1" >&2
+                printf 'facts.sh: unknown option %s\nusage: facts.sh [--disk PATH]... [--lib PATH]... [--check STORE …] [--gate RUN-FOLDER]\n' "$1" >&2
                 exit 2
                 ;;
         esac
@@ -724,6 +793,14 @@ main() {
     str_field hostname "$root/proc/sys/kernel/hostname"
     out="$out$obj"
     who
+    if [ -n "$run_folder" ]; then
+        gate "$run_folder"; out="$out,\"gate\":$obj"
+        memory; out="$out,\"memory\":$obj"
+        thermal; out="$out,\"thermal\":$obj"
+        npu_users; out="$out,\"npu_users\":$obj,\"user\":$user"
+        printf '%s,"missing":{%s}}\n' "$out" "${missing#,}"
+        return 0
+    fi
     simulated; out="$out,\"simulated\":$obj"
     board; out="$out,\"board\":$obj"
     kernel; out="$out,\"kernel\":$obj"

@@ -24,6 +24,7 @@ from fleet.config.images import Image
 from fleet.config.inventory import BoardEntry
 from fleet.config.prompts import Prompt, PromptSet
 from fleet.errors import ConfigError, FleetError
+from fleet.gates import Limits
 from fleet.plan import PlannedRun, Request
 from fleet.run import SAFE_NAME, utc_now
 from fleet.verdict import Outcome
@@ -95,6 +96,7 @@ def asked(request: Request) -> dict[str, Any]:
         "seed": request.seed,
         "limit": request.limit_s,
         "clocks": request.clocks,
+        "gates": request.gates.to_json(),
         "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
     }
 
@@ -131,6 +133,7 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
         seed=data["seed"],
         limit_s=data["limit"],
         clocks=data["clocks"],
+        gates=Limits(**data.get("gates", {})),
         only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
         vision_cores=tuple(data["vision_cores"]),
     )

@@ -66,6 +66,13 @@ BUSY_FAIL_CORES = 0.5  # half a core for somebody else: more than any service of
 CLOCK_WARN_S = 60.0  # apart: journals can not be laid beside each other any more
 CLOCK_FAIL_S = 3600.0  # a clock that was never set; certificates do not hold, and a reboot is explained by wrong lines
 
+# Gates before each run (fleet/gates.py); a suite may say otherwise
+GATE_TOLERANCE_K = 2.0  # above the set point: a sensor's noise is 1, and a chip leaks some 1 % more power in 2
+GATE_WAIT_S = 300.0  # of the workstation's time: five time constants of a board with a heatsink
+GATE_FREE_MIB = 1024  # as LEAST_AVAILABLE_BYTES
+GATE_SWAP_PAGES = 0  # moved in a tenth of a second: a single one says that memory is short
+GATE_POLLS_S = (0.25, 5.0)  # the first pause, doubled up to the last: a quick look for what is over in a moment
+
 # Leases (fleet/one_board.py, fleet/reservations.py)
 LEASE_S = 900.0  # taken and renewed for so long; what a killed workstation leaves behind is free after it
 RELEASE_S = 10.0  # for giving a board back; one that is away forgets its lease by itself

@@ -180,6 +180,10 @@ class EvidenceBroken(BoardError):
     """What the board sent is not what it said it would send: a wrong length, sha256 or name."""
 
 
+class Interrupted(Exception):
+    """Unwinds a board's thread after Ctrl-C; it is no error of anything."""
+
+
 def worst(codes: Iterable[ExitCode]) -> ExitCode:
     """The one exit code of many boards: usage before unreachable before failed before verdict."""
     order = (ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.FAILED, ExitCode.VERDICT)

@@ -15,7 +15,7 @@ from typing import Any
 from fleet import defaults
 from fleet.deadline import Deadline
 from fleet.errors import BoardError
-from fleet.scripts import SOURCE
+from fleet.scripts import SOURCE, Store
 from fleet.ssh.connection import Board
 from fleet.text import tail
 
@@ -43,14 +43,31 @@ def read_facts(
         argv += ["--lib", library]
     argv += more
     before_s = time.time()
+    facts = _asked(board, argv, deadline, _script())
+    after_s = time.time()
+    epoch_s = facts.get("epoch_s")
+    if isinstance(epoch_s, int | float):
+        facts["clock_offset_s"] = round(epoch_s - (before_s + after_s) / 2, 1)
+    return facts
+
+
+def read_gate(board: Board, store: Store, campaign: str, run: str) -> Facts:
+    """The few facts that are asked for before a run, by the script that is on the board already.
+
+    Raises BoardError when the board answers something that is no JSON object.
+    """
+    folder = f"{store.runs}/{campaign}/{run}"
+    return _asked(board, ["sh", store.script("facts.sh"), "--gate", folder], Deadline.after(defaults.COMMAND_S), b"")
+
+
+def _asked(board: Board, argv: Sequence[str], deadline: Deadline, stdin: bytes) -> Facts:
     answer = board.run(
         argv,
-        stdin=_script(),
+        stdin=stdin,
         deadline=deadline.cap(defaults.FACTS_S),
         max_bytes=2**20,
         doing="read the facts",
     )
-    after_s = time.time()
     try:
         facts = json.loads(answer.stdout)
         if not isinstance(facts, dict):
@@ -60,9 +77,6 @@ def read_facts(
         raise BoardError(
             f"the answer is no JSON object ({error}): {said}", board=board.name, doing="read the facts"
         ) from None
-    epoch_s = facts.get("epoch_s")
-    if isinstance(epoch_s, int | float):
-        facts["clock_offset_s"] = round(epoch_s - (before_s + after_s) / 2, 1)
     return facts
 
 

@@ -10,34 +10,36 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fleet import campaign as campaigns
 from fleet import checking, defaults, evidence, job, plan, recovery
 from fleet.boards import libraries_of
 from fleet.checks import Verdict, judge
-from fleet.config.images import Image
 from fleet.config.inventory import BoardEntry
 from fleet.deadline import Deadline
 from fleet.errors import (
     BoardBusy,
-    BoardError,
     CheckFailed,
-    ConfigError,
     ConnectionDropped,
     DeadlinePassed,
     FleetError,
+    Interrupted,
     LeaseHeld,
     NoFile,
     Unreachable,
 )
-from fleet.facts import Facts, read_facts
+from fleet.facts import Facts, read_facts, read_gate
+from fleet.gate_watch import GateWatch, Passed, set_point
+from fleet.gates import Seen, look
 from fleet.held_lease import HeldLease
 from fleet.listener import Listener, Position
 from fleet.need import Again, Need, NeedOf
 from fleet.patience import Patience
+from fleet.placing import Placing
 from fleet.plan import PlannedRun, Request
-from fleet.push import Placed, Wanted, place
+from fleet.push import Placed
 from fleet.run import RunSpec, utc_now
 from fleet.scripts import Store, prepare
 from fleet.ssh.connection import Board
@@ -45,10 +47,6 @@ from fleet.verdict import Outcome
 
 Connect = Callable[[BoardEntry], Board]
 AWAY = (Unreachable, ConnectionDropped, DeadlinePassed)  # what a recovery may help against
-
-
-class Interrupted(Exception):
-    """Unwinds a board's thread after Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +71,13 @@ class Setting:
 
 @dataclass
 class _There:
-    """One board while it is connected. ``ran``: it had the file of one run at least."""
+    """One board while it is connected. ``ran``: it had the files of one run at least."""
 
     board: Board
     store: Store
     facts: Facts
     simulated: bool
-    places: dict[str, Placed | FleetError] = field(default_factory=dict)
-    first_error: FleetError | None = None
-    no_file: FleetError | None = None
+    placing: Placing
     ran: bool = False
 
 
@@ -97,6 +93,7 @@ class BoardList:
     _open: Board | None = None
     _boot_id: str | None = None
     _held: HeldLease = field(init=False)
+    _gates: GateWatch = field(init=False)
     _steps: recovery.RecoveryLog = field(default_factory=recovery.RecoveryLog)
     _begun: frozenset[str] = frozenset()  # runs that a board knows on which nothing more is started
     _forced: tuple[str, ...] | None = None  # the checks that failed; None until the board was checked
@@ -111,6 +108,9 @@ class BoardList:
             campaign=setting.campaign,
             left_behind=lambda lease: campaigns.left_behind(setting.collected, lease),
         )
+        limits, told = setting.request.gates, partial(setting.listener.board_moved, self.entry.name, "waits:")
+        known = set_point(limits, setting.collected / setting.campaign / self.entry.name)
+        self._gates = GateWatch(limits, known, told, self.stop.wait)
 
     def run(self) -> FleetError | None:
         """Work through it; returns the error that ended it early. Raises nothing but bugs."""
@@ -191,7 +191,10 @@ class BoardList:
         )
         patience.met()
         self._boot_id = str(facts.get("boot_id") or "") or None
-        there = _There(board, store, facts, self.entry.virtual is not None or facts.get("simulated") is not None)
+        setting = self.setting
+        simulated = self.entry.virtual is not None or facts.get("simulated") is not None
+        placing = Placing(board, store, self.entry, setting.models, self._held, setting.listener, self.stop)
+        there = _There(board, store, facts, simulated, placing)
         more = plan.plan_more(self.setting.request, self.entry)
         todo = todo or self._round(more)
         if self._forced is None:
@@ -205,7 +208,7 @@ class BoardList:
                 self.setting.listener.run_ended(self.entry.name, self._position(planned), folder)
             todo = self._round(more)
         # One file less than was planned is a row; a board on which nothing could be run for want of files is an error.
-        return there.first_error or (None if there.ran else there.no_file)
+        return placing.failed or (None if there.ran else placing.no_file)
 
     def _undone(self, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
         return [planned for planned in runs if not self._folder(planned).is_dir()]
@@ -223,31 +226,30 @@ class BoardList:
         need = self.setting.need(self.entry, there.facts, planned)
         if need.skip is not None or planned.artifact is None:
             lacking = planned.lacking.what if planned.lacking else ""
-            return self._unstarted(
-                planned,
-                there.simulated,
-                Outcome.SKIPPED,
-                need.skip or lacking,
-            )
-        places: dict[str, Placed] = {}
-        for file in planned.files:
-            if file.file not in there.places:
-                there.places[file.file] = self._place(there.board, there.store, file)
-            placed = there.places[file.file]
-            if isinstance(placed, NoFile):
-                there.no_file = there.no_file or placed
-                return self._unstarted(planned, there.simulated, Outcome.SKIPPED, str(placed))
-            if isinstance(placed, FleetError):
-                there.first_error = there.first_error or placed
-                return self._unstarted(planned, there.simulated, Outcome.FAILED, str(placed))
-            places[file.file] = placed
+            return self._unstarted(planned, there.simulated, Outcome.SKIPPED, need.skip or lacking)
+        places = there.placing.for_run(planned)
+        if not isinstance(places, dict):
+            outcome = Outcome.SKIPPED if isinstance(places, NoFile) else Outcome.FAILED
+            return self._unstarted(planned, there.simulated, outcome, str(places))
         there.ran = True
-        spec = self._spec(planned, there.simulated, need, places)
+        spec = self._spec(planned, there.simulated, need, places, self._gate(there, planned))
         return self._one(there.board, there.store, planned, spec, places, patience)
 
     def _check_options(self, store: Store, todo: Sequence[PlannedRun]) -> list[str]:
         models = list({one.cell.model.name: one.cell.model for one in todo}.values())
         return checking.options(self.entry, store.path, checking.files_of(todo), models)
+
+    def _gate(self, there: _There, planned: PlannedRun) -> Passed:
+        """Wait until the board is as it should be before this run, or for as long as the suite allows."""
+
+        def ask(set_point_c: float | None) -> Seen:
+            if self.stop.is_set():
+                raise Interrupted
+            self._held.renew(there.board, there.store)
+            facts = read_gate(there.board, there.store, self.setting.campaign, planned.run)
+            return look(self._gates.limits, facts, set_point_c, self.entry, campaign=self.setting.campaign)
+
+        return self._gates.pass_(ask, wait=not planned.warmup)
 
     def _check(self, there: _There, todo: Sequence[PlannedRun]) -> tuple[str, ...]:
         """Judge the board as ``invoke check`` does. Raises CheckFailed, unless it is to be measured all the same."""
@@ -321,36 +323,6 @@ class BoardList:
         self.left = None
         return folder
 
-    def _place(self, board: Board, store: Store, wanted: Wanted) -> Placed | FleetError:
-        """Bring the file; what is wrong with one file does not end the board, a dropped connection does."""
-        self.setting.listener.board_moved(self.entry.name, "push", wanted.file)
-        local = wanted.path if isinstance(wanted, Image) else self.setting.models / wanted.file
-
-        def moved(there: int, total: int, resumed: int) -> None:
-            if self.stop.is_set():
-                raise Interrupted
-            self._held.renew(board, store)
-            self.setting.listener.push_moved(self.entry.name, wanted.file, there, total, resumed)
-
-        def put() -> Placed:
-            return place(
-                board,
-                store,
-                wanted,
-                local,
-                plan.model_folders(self.entry, store),
-                Deadline.after(defaults.PUSH_S),
-                moved,
-                lease=self._held.token,
-            )
-
-        try:
-            return self._held.under(board, store, put)
-        except (ConnectionDropped, DeadlinePassed, LeaseHeld):
-            raise
-        except (BoardError, ConfigError) as error:
-            return error
-
     def _give_up(self, error: FleetError) -> None:
         """What was not started keeps its row, with the reason."""
         never_had = isinstance(error, Unreachable | ConnectionDropped | DeadlinePassed | BoardBusy | LeaseHeld)
@@ -383,7 +355,12 @@ class BoardList:
         return Position(k, n, cell, self.setting.campaign, planned.run, planned.warmup)
 
     def _spec(
-        self, planned: PlannedRun, simulated: bool, need: Need, places: Mapping[str, Placed] | None = None
+        self,
+        planned: PlannedRun,
+        simulated: bool,
+        need: Need,
+        places: Mapping[str, Placed] | None = None,
+        gate: Passed | None = None,
     ) -> RunSpec:
         return plan.spec_of(
             self.setting.request,
@@ -396,4 +373,5 @@ class BoardList:
             need=need,
             placed={file: (one.sha256, one.size_bytes) for file, one in (places or {}).items()},
             forced=self._forced or () if self.setting.force else (),
+            gate=gate,
         )

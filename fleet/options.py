@@ -69,6 +69,7 @@ class Bench:
             limit_s=whole_number(self.limit, "--limit", 1, 7 * 86400, 0) if self.limit else suite.limit,
             clocks=clock_profile(self.clocks or suite.clocks or defaults.CLOCKS),
             vision_cores=core_counts(self.vision_cores, "--vision-cores") if self.vision_cores else suite.vision_cores,
+            gates=suite.gates.limits,
         )
 
     def _workloads(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from fleet import defaults
@@ -19,6 +19,8 @@ from fleet.config.inventory import BoardEntry, VlmDemo
 from fleet.config.model import VisionArtifact
 from fleet.defaults import VISION_CORES
 from fleet.errors import ConfigError
+from fleet.gate_watch import Passed
+from fleet.gates import Limits
 from fleet.need import Need
 from fleet.run import ArtifactSpec, EncoderSpec, RunSpec, WorkloadSpec, run_id
 from fleet.scripts import Store
@@ -31,6 +33,7 @@ class Request:
     ``most_repeats``: up to so many, while the repeats of a cell differ too much. ``limit_s`` is None where nobody said
     it: each run then has what it needs. ``only``: by board, the run ids to take from the whole list, each with the
     warm-up of its cell; None takes all. ``clocks``: the profile that a board's clocks are pinned to while it runs.
+    ``gates``: what a board has to keep to before each run.
     """
 
     boards: tuple[BoardEntry, ...]
@@ -44,6 +47,7 @@ class Request:
     seed: int
     limit_s: int | None
     clocks: str = defaults.CLOCKS
+    gates: Limits = field(default_factory=Limits)
     only: Mapping[str, frozenset[str]] | None = None
     vision_cores: tuple[int, ...] = (VISION_CORES,)
 
@@ -171,9 +175,10 @@ def spec_of(
     need: Need,
     placed: Mapping[str, tuple[str, int]] | None = None,
     forced: tuple[str, ...] = (),
+    gate: Passed | None = None,
 ) -> RunSpec:
     """The spec of one run; ``placed`` is (sha256, size in bytes) of each file as it lies on the board, ``forced`` are
-    the checks that the board had failed."""
+    the checks that the board had failed, ``gate`` is how it came through its gates."""
     cell = planned.cell
     return RunSpec(
         campaign=campaign,
@@ -206,6 +211,7 @@ def spec_of(
         forced=forced,
         vision_cores=cell.vision_cores,
         encoder=_encoder_spec(planned.encoder, cell.model, placed or {}) if planned.encoder else None,
+        gate=None if gate is None else gate.to_json(),
     )
 
 

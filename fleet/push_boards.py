@@ -15,10 +15,10 @@ from fleet.alone import held
 from fleet.config.inventory import BoardEntry
 from fleet.config.model import Model, ModelFile
 from fleet.deadline import Deadline
-from fleet.errors import ConfigError, FleetError
+from fleet.errors import ConfigError, FleetError, Interrupted
 from fleet.held_lease import HeldLease
 from fleet.listener import Listener
-from fleet.one_board import AWAY, Interrupted
+from fleet.one_board import AWAY
 from fleet.patience import Patience
 from fleet.pool import on_each
 from fleet.push import Placed, place

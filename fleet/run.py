@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 CLOCK_PROFILES = ("pinned", "no_dmc", "as_is")  # of board_scripts/clocks.sh
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
@@ -86,6 +88,7 @@ class RunSpec:
     forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     vision_cores: int | None = None  # of the encoder, as the demo is told
     encoder: EncoderSpec | None = None
+    gate: Mapping[str, Any] | None = None  # how it came through the gates (fleet/gates.py); None: it never got there
     schema: int = 1
 
     @property

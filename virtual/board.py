@@ -21,7 +21,7 @@ from typing import Any
 import asyncssh
 
 from virtual import control, listener
-from virtual.boot import Boot
+from virtual.boot import IDLE_TICK_S, Boot
 from virtual.config import BoardConfig, parse_config
 from virtual.disk import locks, runs_on_disk
 from virtual.faults import Faults, Wish
@@ -31,8 +31,6 @@ from virtual.ssh import BoardServer
 from virtual.truth import Truth
 from virtual.whole import write_whole
 
-BUSY_TICK_S = 1.0
-IDLE_TICK_S = 5.0
 DROPPED_S = 0.3
 TERM_S = 0.5  # what an orderly shutdown leaves its processes
 CYCLE_S = 1.5  # off, when `power cycle` is asked for and the config does not say how long
@@ -235,8 +233,7 @@ class Board:
         loop = asyncio.get_running_loop()
         stop = asyncio.ensure_future(self.stopped.wait())
         while True:
-            busy = self.boot is not None and self.boot.busy
-            pause_s = BUSY_TICK_S if busy else min(IDLE_TICK_S, self.config.idle_exit_s)
+            pause_s = min(IDLE_TICK_S if self.boot is None else self.boot.tick_s, self.config.idle_exit_s)
             wake = asyncio.ensure_future(self._woken.wait())
             await asyncio.wait({stop, wake}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
             wake.cancel()

@@ -27,6 +27,11 @@ from virtual.watch import Watch
 from virtual.whole import write_whole
 
 FULL_DISK = "64k"
+IDLE_TICK_S = 5.0
+BUSY_TICK_S = 1.0
+WARM_TICK_SIMULATED_S = 5.0  # a tenth of the chip's time constant, so that the temperature that is shown is its own
+LEAST_TICK_S = 0.1
+COMPANY_TICK_S = 0.05  # counters that are looked at twice in a tenth of a second
 TERM_STEP_S = 0.02
 Strike = Callable[[int, int], None]  # pid and run of the demo that is in the middle of an answer
 
@@ -68,6 +73,16 @@ class Boot:
     @property
     def busy(self) -> bool:
         return bool(self.machine.work or self.npu.busy)
+
+    @property
+    def tick_s(self) -> float:
+        """Until what is shown is to be brought up to date."""
+        if self.machine.company_cores or self.machine.swap_pages_s:
+            return COMPANY_TICK_S
+        hot_s = max(LEAST_TICK_S, WARM_TICK_SIMULATED_S / self.config.time_scale)
+        if self.busy:
+            return min(BUSY_TICK_S, hot_s)
+        return min(IDLE_TICK_S, hot_s) if self.machine.is_warm else IDLE_TICK_S
 
     @property
     def root(self) -> Path:

@@ -27,6 +27,7 @@ TRAITS = frozenset(
         "no_userspace",  # Radxa's kernels: no such governor
         "no_dmc",  # Armbian on a ROCK 5B+: nobody steers the DRAM, and it stays where the bootloader put it
         "lpddr5",  # an Orange Pi 5 Max
+        "dmc_stuck",  # whatever its governor is told, the DRAM stays at its lowest clock
         "capped",  # under load, firmware or heat takes the big cores three steps down whatever anybody asks for
     }
 )
@@ -56,6 +57,9 @@ class BoardConfig:
     bare: bool = False  # no demo and no libraries on its disk: what a board is before it is provisioned
     ambient_c: float | None = None  # of the air around it; null: as its name has it, 23 to 30
     swap_used_mib: int = 0  # in use, of a swap twice as large
+    swap_pages_s: int = 0  # pages of swap that somebody moves all the time
+    memory_taken_mib: int = 0  # held by somebody else; a model that needs it ends out of memory
+    background_load: float = 0  # cores that somebody else keeps busy, of eight
     idle_exit_s: float = 900  # without a connection and without a demo for so long, the board switches itself off
 
     def __post_init__(self) -> None:
@@ -77,6 +81,11 @@ class BoardConfig:
             raise BadConfig(f"ambient_c: {self.ambient_c!r} is not a number from -40 to 125, or null")
         if type(self.swap_used_mib) is not int or not 0 <= self.swap_used_mib <= MAX_SWAP_MIB:
             raise BadConfig(f"swap_used_mib: {self.swap_used_mib!r} is not a whole number from 0 to {MAX_SWAP_MIB}")
+        if not (_is_number(self.background_load) and 0 <= self.background_load <= 8):
+            raise BadConfig(f"background_load: {self.background_load!r} is not a number of cores from 0 to 8")
+        for key in ("swap_pages_s", "memory_taken_mib"):
+            if type(getattr(self, key)) is not int or not 0 <= getattr(self, key) < 10**9:
+                raise BadConfig(f"{key}: {getattr(self, key)!r} is not a whole number from 0")
         for fault in self.faults:
             if fault not in FAULTS:
                 raise BadConfig(f"faults: {fault!r} is unknown; there are {', '.join(sorted(FAULTS))}")

@@ -28,6 +28,8 @@ CAPPED_STEPS = 3
 TRIP_MC = 85_000  # passive cooling starts
 RELEASE_MC = 81_000
 IDLE_WATT = 1.9
+COMPANY_WATT = 0.6  # a core that somebody else keeps busy
+WARM_MC = 500  # above where it would be at rest: it still cools visibly
 
 
 @dataclasses.dataclass
@@ -135,6 +137,11 @@ class Machine:
         cpufreq = tuple(name for name in CPU_GOVERNORS if name not in without)
         dram_hz = LPDDR5_HZ if "lpddr5" in traits else DMC_HZ
         self.capped = "capped" in traits
+        self.dmc_stuck = "dmc_stuck" in traits
+        self.company_cores = config.background_load
+        self.swap_pages_s = config.swap_pages_s
+        self.swapped_pages = 0.0
+        self.lived_s = 0.0  # with company; the processors' ticks are counted from it
         self.has_dmc = "no_dmc" not in traits
         self.npu = Clock.fresh(STEPPED_HZ, devfreq, "rknpu_ondemand", STEPPED_HZ[-1])
         self.dmc = Clock.fresh(dram_hz, devfreq, "dmc_ondemand" if self.has_dmc else "performance", dram_hz[0])
@@ -147,6 +154,7 @@ class Machine:
         self.idle = {cpu: IdleState() for cpu in range(8)}
         self.total_bytes = int(config.ram_gib * GIB * 0.9685) // 4096 * 4096  # the firmware keeps the rest
         self.base_bytes = int(0.043 * GIB * config.ram_gib**0.5) + 190 * 1024 * 1024  # a server image at rest
+        self.base_bytes += config.memory_taken_mib * 1024 * 1024
         self.cached_bytes = 310 * 1024 * 1024
         self.swap_used_bytes = config.swap_used_mib * 1024 * 1024
         self.soc_mc = chip.ambient_mc + chip.kelvin_per_watt * IDLE_WATT * 1000 + 1500
@@ -162,7 +170,7 @@ class Machine:
     @property
     def clocks(self) -> Clocks:
         big_hz = (self.cpu[4].cur_hz + self.cpu[6].cur_hz) // 2
-        return Clocks(self.npu.cur_hz, self.dmc.cur_hz, big_hz, self.soc_mc)
+        return Clocks(self.npu.cur_hz, self.dmc.cur_hz, big_hz, self.soc_mc, self.company_cores)
 
     @property
     def on_npu(self) -> bool:
@@ -180,18 +188,25 @@ class Machine:
             clock.settle(int(clock.available_hz[-1] * share) if busy else LITTLE_HZ[1])
         self.npu.settle(STEPPED_HZ[-1])  # vendor images leave it at the top, idle or not
         self.gpu.settle(STEPPED_HZ[0])
-        self.dmc.settle(self._dmc_on_demand_hz())
+        if not self.dmc_stuck:
+            self.dmc.settle(self._dmc_on_demand_hz())
 
     def advance(self, wall_s: float, simulated_s: float) -> None:
         """Let time pass with the load as it is."""
         for clock in (self.npu, self.dmc, self.gpu, *self.cpu.values()):
             clock.spent_ms[clock.cur_hz] += wall_s * 1000
-        target_mc = self.chip.ambient_mc + self.chip.kelvin_per_watt * self._watt() * 1000
-        self.soc_mc += (target_mc - self.soc_mc) * (1 - math.exp(-simulated_s / self.chip.thermal_tau_s))
+        self.soc_mc += (self._target_mc() - self.soc_mc) * (1 - math.exp(-simulated_s / self.chip.thermal_tau_s))
         self._cool()
+        self.swapped_pages += wall_s * self.swap_pages_s
+        self.lived_s += wall_s if self.company_cores else 0.0
         fade = math.exp(-wall_s / 60)
-        self.load1 = self.load1 * fade + (0.04 + 3.2 * len(self.work)) * (1 - fade)
+        self.load1 = self.load1 * fade + (0.04 + self.company_cores + 3.2 * len(self.work)) * (1 - fade)
         self.settle()
+
+    @property
+    def is_warm(self) -> bool:
+        """Is it above where it would be at rest, so that a look a moment later shows another temperature."""
+        return self.soc_mc > self._target_mc() + WARM_MC
 
     def temperatures_mc(self) -> dict[str, int]:
         """Every sensor, each with its own offset from the middle of the chip."""
@@ -211,21 +226,24 @@ class Machine:
                 return hz
         return steps_hz[-1]
 
+    def _target_mc(self) -> float:
+        """Where the heat of now would lead to in the end."""
+        return self.chip.ambient_mc + self.chip.kelvin_per_watt * self._watt() * 1000
+
     def _watt(self) -> float:
         """A rough sum of idle, processor, memory and NPU."""
         if not self.work:
-            return IDLE_WATT + 0.3 * self.dmc.cur_hz / self.dmc.available_hz[-1]
+            return IDLE_WATT + COMPANY_WATT * self.company_cores + 0.3 * self.dmc.cur_hz / self.dmc.available_hz[-1]
         cores = max((work.cores for work in self.work.values() if work.on_npu), default=0)
         big_watt = 2.6 * float((self.clocks.big_hz / 2.3e9) ** 2.2)
         memory = 1.6 * self.dmc.cur_hz / self.dmc.available_hz[-1]
         npu_watt = 1.1 * cores * float((self.npu.cur_hz / 1e9) ** 1.5)
-        return IDLE_WATT + big_watt + memory + npu_watt
+        return IDLE_WATT + COMPANY_WATT * self.company_cores + big_watt + memory + npu_watt
 
     def _cool(self) -> None:
-        for policy in (4, 6):
-            clock = self.cpu[policy]
-            if self.capped:
-                continue
+        if self.capped:
+            return
+        for clock in (self.cpu[4], self.cpu[6], self.npu):
             if self.soc_mc > TRIP_MC and clock.cooling < len(clock.available_hz) - 1:
                 clock.cooling += 1
             elif self.soc_mc < RELEASE_MC and clock.cooling > 0:

@@ -92,6 +92,7 @@ class Clocks:
     dmc_hz: int
     big_hz: int
     soc_mc: float
+    company_cores: float = 0.0  # that somebody else keeps busy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +164,8 @@ def fetch_ms(chip: Silicon, traffic: float, clocks: Clocks, cores: int) -> float
 
 def host_factor(clocks: Clocks, lucky: Luck) -> float:
     """How much slower than at full clock the processor's share of the work is."""
-    return float((BIG_CPU_FULL_HZ / clocks.big_hz) ** 0.85) * (1.16 if lucky.irq_on_little else 1.0)
+    shared = 1.0 + clocks.company_cores / 8.0
+    return float((BIG_CPU_FULL_HZ / clocks.big_hz) ** 0.85) * (1.16 if lucky.irq_on_little else 1.0) * shared
 
 
 def token_ms(chip: Silicon, arch: Architecture, cores: int, depth: int, clocks: Clocks, lucky: Luck) -> float:

@@ -79,6 +79,7 @@ class Pages:
             path.write_text(text)
         self._meminfo = os.open(self.proc / "meminfo", os.O_WRONLY)
         self._loadavg = os.open(self.proc / "loadavg", os.O_WRONLY)
+        self._counters = {page: os.open(self.proc / page, os.O_WRONLY) for page in ("stat", "vmstat")}
         self._show(KMSG, "")
         self._kmsg = os.open(self.sys / KMSG, os.O_WRONLY | os.O_APPEND)
         self.refresh()
@@ -90,6 +91,8 @@ class Pages:
                 self._show(page, text)
         os.pwrite(self._meminfo, meminfo(self._machine).encode(), 0)
         os.pwrite(self._loadavg, loadavg(self._machine).encode(), 0)
+        os.pwrite(self._counters["stat"], stat(self._machine).encode(), 0)
+        os.pwrite(self._counters["vmstat"], vmstat(self._machine).encode(), 0)
 
     def has(self, folder: str, name: str) -> bool:
         """Do we show a file of that name there."""
@@ -121,7 +124,14 @@ class Pages:
         os.write(self._kmsg, f"<{level}>[{uptime_s:12.6f}] {text}\n".encode())
 
     def close(self) -> None:
-        for fd in (*self._folders.values(), self._staging, self._meminfo, self._loadavg, self._kmsg):
+        for fd in (
+            *self._folders.values(),
+            *self._counters.values(),
+            self._staging,
+            self._meminfo,
+            self._loadavg,
+            self._kmsg,
+        ):
             os.close(fd)
         self._folders.clear()
 
@@ -180,6 +190,21 @@ def loadavg(machine: Machine) -> str:
     )
 
 
+def stat(machine: Machine) -> str:
+    """The ticks of /proc/stat. They are counted where somebody else keeps cores busy, and stand at 0 elsewhere: a
+    board at rest writes nothing ten times a second."""
+    share = machine.company_cores / 8
+    ticks = machine.lived_s * 100
+    each = f"{ticks * share:>12.0f} 0 0 {ticks * (1 - share):>12.0f} 0 0 0 0 0 0\n"
+    all_ticks = f"{8 * ticks * share:>12.0f} 0 0 {8 * ticks * (1 - share):>12.0f} 0 0 0 0 0 0\n"
+    return f"cpu  {all_ticks}" + "".join(f"cpu{cpu} {each}" for cpu in range(8)) + "btime 1700000000\n"
+
+
+def vmstat(machine: Machine) -> str:
+    """Of /proc/vmstat, the pages of swap."""
+    return f"pswpin {machine.swapped_pages:>12.0f}\npswpout {0:>12}\n"
+
+
 def _live_pages(machine: Machine) -> dict[str, str]:
     pages = {}
     for folder, clock in clock_folders(machine).items():
@@ -198,9 +223,14 @@ def _live_pages(machine: Machine) -> dict[str, str]:
     pages["kernel/debug/rknpu/power"] = "on\n" if machine.work else "off\n"
     for index, temp_mc in enumerate(machine.temperatures_mc().values()):
         pages[f"class/thermal/thermal_zone{index}/temp"] = f"{temp_mc}\n"
-    for index, policy in enumerate(CPUS):
-        pages[f"class/thermal/cooling_device{index}/cur_state"] = f"{machine.cpu[policy].cooling}\n"
+    for index, clock in enumerate(_cooled(machine).values()):
+        pages[f"class/thermal/cooling_device{index}/cur_state"] = f"{clock.cooling}\n"
     return pages
+
+
+def _cooled(machine: Machine) -> dict[str, Clock]:
+    """What is slowed down against heat, by the type of its cooling device."""
+    return {f"cpufreq-cpu{policy}": machine.cpu[policy] for policy in CPUS} | {"devfreq-fdab0000.npu": machine.npu}
 
 
 def _devfreq(folder: str, clock: Clock) -> dict[str, str]:
@@ -276,10 +306,10 @@ def _fixed_pages(machine: Machine, config: BoardConfig) -> dict[str, str]:
         pages[f"class/thermal/thermal_zone{index}/type"] = f"{zone}-thermal\n"
         pages[f"class/thermal/thermal_zone{index}/trip_point_0_temp"] = "115000\n"
         pages[f"class/thermal/thermal_zone{index}/trip_point_0_type"] = "critical\n"
-    for index, policy in enumerate(CPUS):
+    for index, (kind, clock) in enumerate(_cooled(machine).items()):
         folder = f"class/thermal/cooling_device{index}"
-        pages[f"{folder}/type"] = f"cpufreq-cpu{policy}\n"
-        pages[f"{folder}/max_state"] = f"{len(machine.cpu[policy].available_hz) - 1}\n"
+        pages[f"{folder}/type"] = f"{kind}\n"
+        pages[f"{folder}/max_state"] = f"{len(clock.available_hz) - 1}\n"
     return pages
 
 
@@ -293,7 +323,8 @@ def _proc_pages(machine: Machine, config: BoardConfig, boot_id: str) -> dict[str
     return {
         "meminfo": meminfo(machine),
         "loadavg": loadavg(machine),
-        "vmstat": "pswpin 0\npswpout 0\n",
+        "stat": stat(machine),
+        "vmstat": vmstat(machine),
         "version": f"Linux version {KERNEL_RELEASE} {builder} {KERNEL_VERSION}\n",
         "cpuinfo": cpuinfo,
         "cmdline": f"root=/dev/mmcblk0p2 console=ttyFIQ0 rkfleet.virtual=1 rkfleet.time_scale={config.time_scale:g}\n",

@@ -75,6 +75,7 @@ class Trait(enum.StrEnum):
     NO_USERSPACE = "no_userspace"  # no clock can be set to a frequency
     NO_DMC = "no_dmc"  # nobody steers the DRAM
     LPDDR5 = "lpddr5"  # another kind of DRAM, with other frequencies
+    DMC_STUCK = "dmc_stuck"  # the DRAM does not leave its lowest clock
     CAPPED = "capped"  # the big cores do not stay where they are pinned
 
 
@@ -135,6 +136,9 @@ class Virtual(Frozen):
         default=None, strict=True, ge=-40, le=125, description="a number from -40 to 125, or null"
     )
     swap_used_mib: int = Field(default=0, strict=True, ge=0, le=65536, description="a whole number from 0 to 65536")
+    swap_pages_s: int = Field(default=0, strict=True, ge=0, lt=10**9, description="a whole number from 0")
+    memory_taken_mib: int = Field(default=0, strict=True, ge=0, lt=10**9, description="a whole number from 0")
+    background_load: float = Field(default=0, strict=True, ge=0, le=8, description="a number from 0 to 8")
 
 
 class VlmDemo(enum.StrEnum):

@@ -10,12 +10,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from fleet import defaults
 from fleet.cell import Ordering
 from fleet.config.catalogue import Count
 from fleet.config.fields import Frozen, Name, Text, at_least_one, once, refuse
 from fleet.config.validate import validated
 from fleet.config.yaml_file import read_yaml, shown
 from fleet.defaults import MAX_CONTEXT_LEN, REPEATS, VISION_CORES
+from fleet.gates import Limits
 from fleet.run import CLOCK_PROFILES
 
 Cores = Annotated[int, Field(strict=True, ge=1, le=3, description="1, 2 or 3")]
@@ -40,6 +42,28 @@ class SuiteWorkload(Frozen):
     new_tokens: NewTokens | None = None
 
 
+Celsius = Annotated[float, Field(ge=-40, le=120, description="degrees Celsius, from -40 to 120")]
+Kelvin = Annotated[float, Field(ge=0, le=100, description="kelvins, from 0 to 100")]
+Seconds = Annotated[float, Field(ge=0, le=86400, description="seconds, from 0 to 86400")]
+BusyCores = Annotated[float, Field(ge=0, le=64, description="a number of cores, from 0 to 64")]
+Whole = Annotated[int, Field(strict=True, ge=0, le=2**31, description="a whole number from 0")]
+
+
+class SuiteGates(Frozen):
+    """What a board has to keep to before each run: see ``fleet.gates``."""
+
+    temperature_c: Celsius | None = None
+    tolerance_k: Kelvin = defaults.GATE_TOLERANCE_K
+    wait_s: Seconds = defaults.GATE_WAIT_S
+    load_cores: BusyCores = defaults.BUSY_FAIL_CORES
+    free_mib: Whole = defaults.GATE_FREE_MIB
+    swap_pages: Whole = defaults.GATE_SWAP_PAGES
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(**self.model_dump())
+
+
 class Suite(Frozen):
     """What is not said is as ``bench`` has it. ``order`` and ``seed``: see ``fleet.cell``."""
 
@@ -62,6 +86,8 @@ class Suite(Frozen):
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**53)] = 0
     limit: Count | None = None  # seconds a run
     clocks: Annotated[Text, AfterValidator(_clocks)] | None = None  # pinned, no-dmc or as-is
+
+    gates: SuiteGates = SuiteGates()
 
     @model_validator(mode="after")
     def _most_is_not_less(self) -> Suite:

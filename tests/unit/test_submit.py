@@ -14,6 +14,7 @@ import pytest
 from fleet import job, one_board
 from fleet.deadline import Deadline
 from fleet.errors import BoardError, ConnectionDropped, DeadlinePassed, FleetError, LeaseHeld, Unreachable
+from fleet.gates import Limits
 from fleet.scripts import Store
 
 STORE = Store("/root", "/root/rkfleet", "/root/rkfleet/scripts/1")
@@ -99,6 +100,7 @@ def test_a_push_that_the_board_did_not_live_to_see_is_no_failure_of_the_model(
         campaign="c1",
         token="3f2a",
         reserved={},
+        request=SimpleNamespace(gates=Limits()),
     )
     entry: Any = SimpleNamespace(name="a")
     artifact: Any = SimpleNamespace(file="m.rkllm")

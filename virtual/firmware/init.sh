@@ -13,7 +13,7 @@ cd "$root"
 
 [ ! -d usr/local ] || mount --bind "$base/usr-local" usr/local
 mount -t proc -o nosuid,nodev,noexec proc proc
-for file in meminfo loadavg vmstat version cpuinfo cmdline sys/kernel/osrelease sys/kernel/version sys/kernel/random/boot_id; do
+for file in meminfo loadavg stat vmstat version cpuinfo cmdline sys/kernel/osrelease sys/kernel/version sys/kernel/random/boot_id; do
     [ ! -e "proc/$file" ] || mount --bind "$base/proc/$file" "proc/$file"
 done
 mount --rbind "$base/sys" sys
