@@ -15,7 +15,8 @@ from analysis.conditions import Conditions, condition_fingerprint, soc_of, top_h
 from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
 from analysis.outcome import End, Judgement, Logs, Outcome, judge
-from analysis.parse import ParsedRun, Planned, parse_run
+from analysis.parse import ParsedRun, parse_run
+from analysis.plan_of_run import missed_gates, planned, spec_problem
 from analysis.reboot import Why, explain
 from analysis.stated import checks_of_stated, contradicted, stated_end, stated_text
 from analysis.text import plain
@@ -152,7 +153,7 @@ def read_logs(files: RunFiles) -> ParsedRun:
         exit_code=end.exit_code if end else None,
         # Told of the timeout, the parser does not take its KILL for the kernel's.
         result=None if end is None else "timeout" if end.timed_out else end.result,
-        planned=_planned(spec),
+        planned=planned(spec),
     )
 
 
@@ -164,7 +165,7 @@ def read_run(files: RunFiles) -> Run:
     """One run from its evidence; nothing that lies in the folder makes this raise."""
     records = {name: files.record(f"{name}.json") for name in ("spec", "start", "end", "outcome")}
     facts = [files.record(f"facts.{when}.json") for when in ("before", "after")]
-    problem = _spec_problem(files, records["spec"])
+    problem = spec_problem(files, records["spec"])
     spec, start, end_record = (_fields(records[name]) for name in ("spec", "start", "end"))
     by_hand = spec.text("origin") == MANUAL
     end = _ended(files, spec)
@@ -174,7 +175,9 @@ def read_run(files: RunFiles) -> Run:
     clocks = read_clocks(files.record("clocks.json"), spec.text("clocks"))
     judgement = judge(
         end=end,
-        logs=_logs(parsed, (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes, *_missed(spec))),
+        logs=_logs(
+            parsed, (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes, *missed_gates(spec))
+        ),
         start_boot_id=start.text("boot_id"),
         told=_told(records["outcome"]),
         by_hand=by_hand,
@@ -294,23 +297,6 @@ def _fields(record: Record | Unreadable | None) -> Record:
     return record if isinstance(record, Record) else Record({})
 
 
-def _spec_problem(files: RunFiles, record: Record | Unreadable | None) -> str | None:
-    """Why this run's plan can not be believed; None when it can."""
-    if record is None:
-        return "there is no spec.json: nobody knows what was asked"
-    if isinstance(record, Unreadable):
-        return f"spec.json {record.why}"
-    for key, folder in (("campaign", files.campaign), ("board", files.board), ("run", files.run)):
-        if record.get(key) != folder:
-            return f"spec.json is of {key} {record.get(key)!r:.80}, its folder is {folder!r:.80}"
-    if record.text("model") is None:
-        return f"spec.json: model is {record.get('model')!r:.80}, not a name"
-    may_be_open = record.text("origin") == MANUAL and record.get("npu_cores") is None
-    if record.whole("npu_cores") is None and not may_be_open:
-        return f"spec.json: npu_cores is {record.get('npu_cores')!r:.80}, not a whole number"
-    return None
-
-
 def _end(record: Record | Unreadable | None) -> End | None:
     """A broken ``end.json`` is an end too, of which nothing is known."""
     if record is None:
@@ -337,17 +323,6 @@ def _told(record: Record | Unreadable | None) -> Judgement | None:
     return Judgement(Outcome(word), reason or "outcome.json gives no reason", told.text("advice"))
 
 
-def _missed(spec: Record) -> tuple[str, ...]:
-    """The gates that were closed when the run started all the same: its numbers are of another board."""
-    waited_s = spec.number("gate.waited_s") or 0.0
-    return tuple(
-        f"started at {why} after {waited_s:.0f} s"
-        if " K above " in why
-        else f"started although {why}, for {waited_s:.0f} s"
-        for why in spec.texts("gate.missed")
-    )
-
-
 def _rebooted(files: RunFiles, start: Record) -> Why | None:
     log = files.read("reboot.log", REBOOT_LIMIT_BYTES)
     return None if log is None else explain(log, epoch_s=start.number("epoch_s"), uptime_s=start.number("uptime_s"))
@@ -371,21 +346,6 @@ def _relative(files: RunFiles, log_file: Path | None) -> str:
     """As seen from the project, which is the folder that ``collected`` lies in."""
     parts = [files.collected.name or "collected", files.campaign, files.board, files.run]
     return "/".join([*parts, log_file.name] if log_file else parts)
-
-
-def _planned(spec: Record) -> Planned:
-    kind = spec.text("kind")
-    return Planned(
-        npu_core_num=spec.whole("npu_cores"),
-        max_new_tokens=spec.whole("workload.max_new_tokens"),
-        max_context_len=spec.whole("workload.max_context_len"),
-        prompt_chars=spec.whole("workload.prompt_chars"),
-        runtime=spec.text("stated.runtime"),
-        is_vision=None if kind is None else kind == "vlm",
-        vision_cores=spec.whole("vision_cores"),
-        image_tokens=spec.whole("encoder.image_tokens"),
-        resolution=spec.whole("encoder.resolution"),
-    )
 
 
 def _changed(files: RunFiles) -> tuple[str, ...]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fleet import job, one_board
+from fleet import job, placing
 from fleet.deadline import Deadline
 from fleet.errors import BoardError, ConnectionDropped, DeadlinePassed, FleetError, LeaseHeld, Unreachable
-from fleet.gates import Limits
 from fleet.scripts import Store
 
 STORE = Store("/root", "/root/rkfleet", "/root/rkfleet/scripts/1")
@@ -89,21 +87,14 @@ def test_a_push_that_the_board_did_not_live_to_see_is_no_failure_of_the_model(
     def place(*_: object, **__: object) -> None:
         raise trouble
 
-    monkeypatch.setattr(one_board, "place", place)
-    monkeypatch.setattr(one_board.plan, "model_folders", lambda *_: [])
-    monkeypatch.setattr(one_board.HeldLease, "take", lambda *_: None)
-    quiet: Callable[..., None] = lambda *_: None  # noqa: E731
-    setting: Any = SimpleNamespace(
-        listener=SimpleNamespace(board_moved=quiet),
-        models=Path("models"),
-        collected=Path("collected"),
-        campaign="c1",
-        token="3f2a",
-        reserved={},
-        request=SimpleNamespace(gates=Limits()),
-    )
+    monkeypatch.setattr(placing, "place", place)
+    monkeypatch.setattr(placing.plan, "model_folders", lambda *_: [])
+    listener: Any = SimpleNamespace(board_moved=lambda *_: None)
+    held: Any = SimpleNamespace(under=lambda _board, _store, work: work(), renew=lambda *_: None, token="3f2a")
     entry: Any = SimpleNamespace(name="a")
-    artifact: Any = SimpleNamespace(file="m.rkllm")
     board: Any = Answers(GONE)
+    planned: Any = SimpleNamespace(files=[SimpleNamespace(file="m.rkllm")])
+    files = placing.Placing(board, STORE, entry, Path("models"), held, listener, threading.Event())
     with pytest.raises(type(trouble)):
-        one_board.BoardList(setting, entry, (), threading.Event())._place(board, STORE, artifact)
+        files.for_run(planned)
+    assert files.failed is None
