@@ -110,6 +110,7 @@ def again(session: Session, campaign: str) -> Callable[[str], Again]:
                 cell.max_new_tokens,
                 cell.image.sha256 if cell.image else None,
                 cell.vision_cores,
+                cell.clocks,
             ) in open_cells
 
         return judge

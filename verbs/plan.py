@@ -32,7 +32,8 @@ def plan_rows(session: Session, order: Order) -> tuple[list[Row], ExitCode]:
         for planned in plans[state.entry.name]:
             of_cell.setdefault(planned.number, []).append(planned)
         sees = any(cell.image for cell in order.request.cells)
-        mine = [_row(state, of_cell[number], sees) for number in sorted(of_cell)]
+        several_clocks = len({cell.clocks for cell in order.request.cells}) > 1
+        mine = [_row(state, of_cell[number], sees, several_clocks) for number in sorted(of_cell)]
         seconds = sum(int(row["runs"] or 0) * float(row["seconds a run"] or 0) for row in mine)
         runs = sum(int(row["runs"] or 0) for row in mine)
         print(f"{state.entry.name}: {runs} runs, about {math.ceil(seconds / 60)} min by prediction", file=sys.stderr)
@@ -40,7 +41,7 @@ def plan_rows(session: Session, order: Order) -> tuple[list[Row], ExitCode]:
     return rows, worst([state.error.exit_code for state in states if state.error])
 
 
-def _row(state: BoardState, runs: list[PlannedRun], sees: bool) -> Row:
+def _row(state: BoardState, runs: list[PlannedRun], sees: bool, several_clocks: bool) -> Row:
     from verbs.need import need
 
     cell = runs[0].cell
@@ -51,6 +52,7 @@ def _row(state: BoardState, runs: list[PlannedRun], sees: bool) -> Row:
         "model": cell.model.name,
         "cores": cell.npu_cores,
         **(seeing if sees else {}),
+        **({"clocks": cell.clocks} if several_clocks else {}),
         "context": cell.max_context_len,
         "prompt": cell.prompt.id,
         "new tokens": cell.max_new_tokens,
