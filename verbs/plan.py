@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fleet.session import Session
 
 Row = dict[str, str | int | float | None]
+WHY = "skipped because"
 
 
 def plan_rows(session: Session, order: Order) -> tuple[list[Row], ExitCode]:
@@ -41,6 +42,31 @@ def plan_rows(session: Session, order: Order) -> tuple[list[Row], ExitCode]:
     return rows, worst([state.error.exit_code for state in states if state.error])
 
 
+def plan_listing(rows: list[Row], format: str) -> str:
+    """The rows as ``--format`` asks. A reason is a sentence that many cells share: a drawn table has them below it."""
+    from analysis.listing import listing
+    from analysis.text import LINE_LIMIT, plain
+
+    if format not in ("table", "md"):
+        return listing(rows, format)
+    numbers: dict[str, int] = {}
+    drawn: list[Row] = []
+    for row in rows:
+        why = row.get(WHY)
+        seconds, gib = row["seconds a run"], row["memory GiB"]
+        drawn.append(
+            {
+                **{key: value for key, value in row.items() if key != WHY},
+                "seconds a run": None if seconds is None else f"{seconds:.1f}",
+                "memory GiB": None if gib is None else f"{gib:.2f}",
+                "skipped": f"[{numbers.setdefault(str(why), len(numbers) + 1)}]" if why else None,
+            }
+        )
+    notes = [f"[{number}] {plain(why, LINE_LIMIT)}" for why, number in numbers.items()]
+    between = "\n\n" if format == "md" else "\n"
+    return "\n\n".join([listing(drawn, format), *([between.join(notes)] if notes else [])])
+
+
 def _row(state: BoardState, runs: list[PlannedRun], sees: bool, several_clocks: bool) -> Row:
     from verbs.need import need
 
@@ -60,5 +86,5 @@ def _row(state: BoardState, runs: list[PlannedRun], sees: bool, several_clocks: 
         "seconds a run": None if needs.skip or needs.expected_s is None else round(needs.expected_s, 1),
         "limit s": None if needs.skip else needs.limit_s,
         "memory GiB": None if needs.expected_bytes is None else round(needs.expected_bytes / 2**30, 2),
-        "skipped because": needs.skip or (None if state.facts else "nobody knows: the board did not answer"),
+        WHY: needs.skip or (None if state.facts else "nobody knows: the board did not answer"),
     }
