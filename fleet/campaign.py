@@ -97,6 +97,7 @@ def asked(request: Request) -> dict[str, Any]:
         "limit": request.limit_s,
         "clocks": request.clocks,
         "gates": request.gates.to_json(),
+        "probe": request.probe,
         "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
     }
 
@@ -136,6 +137,7 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
         gates=Limits(**data.get("gates", {})),
         only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
         vision_cores=tuple(data["vision_cores"]),
+        probe=data["probe"],
     )
 
 
@@ -212,7 +214,7 @@ def load(collected: Path, campaign: str) -> Record | None:
             created_utc=str(data["created_utc"]),
             tool=str(data["tool"]),
             token=str(data["token"]),
-            asked=dict(data["asked"]),
+            asked={"probe": False} | dict(data["asked"]),  # campaigns that were begun before there were probes
             runs={str(board): tuple(map(str, runs)) for board, runs in data["runs"].items()},
         )
     except FileNotFoundError:

@@ -43,6 +43,7 @@ class Bench:
     clocks: str = ""
     vision_cores: str = ""
     image: str = ""
+    probe: bool = False
 
     def request(self, session: Session, boards: tuple[BoardEntry, ...], suite: Suite | None = None) -> Request:
         """What they ask for, and where they say nothing, what the suite does. Raises ConfigError; nothing has been
@@ -70,6 +71,7 @@ class Bench:
             clocks=clock_profile(self.clocks or suite.clocks or defaults.CLOCKS),
             vision_cores=core_counts(self.vision_cores, "--vision-cores") if self.vision_cores else suite.vision_cores,
             gates=suite.gates.limits,
+            probe=self.probe or suite.probe,
         )
 
     def _workloads(
@@ -151,12 +153,13 @@ def order(
     ``outcomes`` tells how the runs of a campaign ended, by (board, run): that is in their logs. Raises ConfigError.
     """
     if failed_from:
-        if wanted != Bench() or suite is not None:
+        if replace(wanted, probe=False) != Bench() or suite is not None:
             raise ConfigError(
                 "it repeats with the options of that campaign", key="--failed-from", hint="leave the other options out"
             )
         record = campaigns.begun(session.collected, failed_from)
         request = campaigns.request_of(record, session.inventory.boards, session.catalogue(), session.collected)
+        request = replace(request, probe=wanted.probe or request.probe)
         if boards:
             chosen = session.select(boards)
             request = replace(request, boards=tuple(entry for entry in request.boards if entry in chosen))

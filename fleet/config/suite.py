@@ -86,6 +86,7 @@ class Suite(Frozen):
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**53)] = 0
     limit: Count | None = None  # seconds a run
     clocks: Annotated[Text, AfterValidator(_clocks)] | None = None  # pinned, no-dmc or as-is
+    probe: Annotated[bool, Field(strict=True, description="true or false")] = False  # what may not fit runs, guarded
 
     gates: SuiteGates = SuiteGates()
 

@@ -1,4 +1,4 @@
-"""A guarded run: killed before the kernel has to, with what it had; and the kernel's first choice if that comes first."""
+"""A guarded run: killed before the kernel has to, with what it had; or else the kernel's first choice."""
 
 from __future__ import annotations
 
