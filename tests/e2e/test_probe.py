@@ -25,6 +25,11 @@ def test_a_borderline_run_is_left_out_until_a_probe_is_asked_for_and_then_guarde
     assert "demo_started" not in {line["event"] for line in home.truth("full")}
     (first,) = {run.parent.parent.name for run in home.runs()}
 
+    (home.folder / "suites").mkdir()
+    (home.folder / "suites" / "settle.yaml").write_text("models: [qwen3-1.7b]\ncores: [3]\nprobe: true\n")
+    plan = json.loads(home.invoke("bench", "--suite", "settle", "--dry-run", "--format", "json").stdout)
+    assert [(row["guarded"], row["skipped because"]) for row in plan] == [("yes", None)] * 2
+
     full, scarce = json.loads(home.invoke("bench", "--failed-from", first, "--probe", "--format", "json").stdout)
     assert (full["outcome"], scarce["outcome"]) == ("oom", "ok")
     assert "stopped by the tripwire before the kernel had to" in json.dumps(full["reasons"])
