@@ -14,6 +14,7 @@ from analysis.clocks import read_clocks
 from analysis.conditions import Conditions, condition_fingerprint, soc_of, top_hz
 from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
+from analysis.out_of_memory import memory_at_the_end, tripped
 from analysis.outcome import End, Judgement, Logs, Outcome, judge
 from analysis.parse import ParsedRun, parse_run
 from analysis.plan_of_run import missed_gates, planned, spec_problem
@@ -177,7 +178,9 @@ def read_run(files: RunFiles) -> Run:
     judgement = judge(
         end=end,
         logs=_logs(
-            parsed, (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes, *missed_gates(spec))
+            parsed,
+            (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes, *missed_gates(spec)),
+            memory_at_the_end(telemetry.highest, tripped(start, end_record), start.number("uptime_s")),
         ),
         start_boot_id=start.text("boot_id"),
         told=_told(records["outcome"]),
@@ -354,8 +357,9 @@ def _changed(files: RunFiles) -> tuple[str, ...]:
     return tuple(f"{name} is not what was collected" for name in files.changed())
 
 
-def _logs(parsed: ParsedRun, refuted: tuple[str, ...]) -> Logs:
+def _logs(parsed: ParsedRun, refuted: tuple[str, ...], memory: str | None) -> Logs:
     errno = parsed.log.details.get("errno")
+    wrong = parsed.wrong_artifact
     return Logs(
         has_table=parsed.log.perf_present,
         failure=parsed.failure,
@@ -364,4 +368,6 @@ def _logs(parsed: ParsedRun, refuted: tuple[str, ...]) -> Logs:
         errno=errno if isinstance(errno, int) else None,
         driver_too_old="driver_too_old" in parsed.log.warnings,
         refuted=(*parsed.reasons, *refuted),
+        wrong_artifact=f"{wrong.observed}, {wrong.expected} planned" if wrong else None,
+        memory=memory,
     )
