@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from analysis.conditions import condition_fields, differing
@@ -136,7 +136,10 @@ def _of_cell(some_a: list[list[Run]], some_b: list[list[Run]], free: Collection[
     for letter, some in (("A", some_a), ("B", some_b)):
         for runs in some:
             if id(runs) not in matched:
-                yield _row(runs, runs, None, None, Verdict.NOT_COMPARABLE, f"only {letter} has this cell")
+                row = _row(runs, runs, None, None, Verdict.NOT_COMPARABLE, f"only {letter} has this cell")
+                a, b = int(letter == "A"), int(letter == "B")
+                n, nights = row.runs[0], row.nights[0]
+                yield replace(row, runs=(n * a, n * b), nights=(nights * a, nights * b))
 
 
 def _forbidding(a: Run, b: Run, free: Collection[str]) -> list[str]:

@@ -61,6 +61,19 @@ def ratio_of_medians(nights_a: Nights, nights_b: Nights) -> Ratio | None:
     return Ratio(a, b, b / a, low_b / high_a, high_b / low_a, holds_a * holds_b, False)
 
 
+def against_nights(before: Sequence[float], after: Sequence[float]) -> Ratio:
+    """One bad night, or a few, over the night values before them, of which there are two at least.
+
+    How far this night itself is off by luck, nobody knows. It is as likely to be any of the earlier nights' distances from
+    their level, so ``value / most … value / least`` holds the true ratio with (n - 1) / (n + 1), whatever the noise.
+    """
+    level, value, n = statistics.median(before), statistics.median(after), len(before)
+    if len(before) >= NIGHTS and len(after) >= NIGHTS:
+        low, high = _bootstrap([(one,) for one in before], [(one,) for one in after])
+        return Ratio(level, value, value / level, min(low, value / level), max(high, value / level), COVERAGE, True)
+    return Ratio(level, value, value / level, value / max(before), value / min(before), (n - 1) / (n + 1), True)
+
+
 def median_interval(ordered: Sequence[float], coverage: float = COVERAGE**0.5) -> tuple[float, float, float]:
     """Two order statistics round the median and the probability that they hold it; the two ends where none will do."""
     n = len(ordered)
