@@ -64,8 +64,8 @@ def ratio_of_medians(nights_a: Nights, nights_b: Nights) -> Ratio | None:
 def against_nights(before: Sequence[float], after: Sequence[float]) -> Ratio:
     """One bad night, or a few, over the night values before them, of which there are two at least.
 
-    How far this night itself is off by luck, nobody knows. It is as likely to be any of the earlier nights' distances from
-    their level, so ``value / most … value / least`` holds the true ratio with (n - 1) / (n + 1), whatever the noise.
+    How far this night itself is off by luck, nobody knows. But it is one more draw of what scattered the nights before
+    it, so ``value / most … value / least`` holds the true ratio with (n - 1) / (n + 1), whatever the noise is like.
     """
     level, value, n = statistics.median(before), statistics.median(after), len(before)
     if len(before) >= NIGHTS and len(after) >= NIGHTS:
