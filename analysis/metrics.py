@@ -164,6 +164,25 @@ METRICS: tuple[Metric, ...] = (
 
 BY_NAME = {metric.name: metric for metric in METRICS}
 
+# What claims are made of. Of the three witnesses of memory a claim takes one, and says which.
+CLAIMED: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        *(BY_NAME[name] for name in ("ttft_ms", "prefill_tps", "generate_tps", "image_encode_ms", "vision_ttft_ms")),
+        Metric(
+            "peak_memory_bytes",
+            "peak memory",
+            "GiB",
+            "down",
+            2,
+            "what the board as a whole had less (memory drop); where nobody saw that, the process' VmHWM, and the "
+            "claim says so",
+            scale=GIB,
+        ),
+        BY_NAME["init_ms"],
+    )
+}
+
 
 @dataclass(frozen=True)
 class Label:
