@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from analysis.conditions import condition_fields
 from analysis.errors import CannotCompare
 from analysis.runs import Run
 from analysis.text import plain
@@ -30,8 +29,7 @@ class Side:
 
 def fields_of(run: Run) -> dict[str, str]:
     """All that a run can be chosen by: campaign, board, and every field of its condition."""
-    conditions = condition_fields(run.conditions) if run.conditions else {}
-    return {"campaign": run.campaign, "board": run.board} | conditions
+    return {"campaign": run.campaign, "board": run.board} | dict(run.conditions)
 
 
 def side(text: str, runs: Sequence[Run]) -> Side:

@@ -50,12 +50,12 @@ def compare(
     from analysis.compare import rows_of
     from analysis.errors import CannotCompare
     from analysis.listing import check_format, listing
-    from analysis.runs import read_runs
     from analysis.sides import side
+    from verbs.evidence import read_through_store
 
     check_format(format)
     session = open_session()
-    runs: Sequence[Run] = [run for run in read_runs(session.collected) if run.counts]
+    runs: Sequence[Run] = [run for run in read_through_store(session) if run.counts]
     if board:
         names = {entry.name for entry in session.select(board)}
         runs = [run for run in runs if run.board in names]
