@@ -1,10 +1,10 @@
 """The ratio of two medians with an interval that a handful of runs can carry.
 
-Fewer than five nights a side: order statistics (``analysis.order_statistics``). The interval of the one median goes over
-that of the other, ``low B / high A … high B / low A``. Each holds its median with a probability that needs no assumption
-on the noise, and the two samples are independent, so both hold at once with the product of the two; ``coverage`` is that
-guarantee. It is modest (5 against 5: 88 %) because few values can guarantee no more; as the two errors hardly ever pull
-apart at once, the interval holds the true ratio more often than that.
+Fewer than five nights a side: order statistics (``analysis.order_statistics``). The interval of the one median goes
+over that of the other, ``low B / high A … high B / low A``. Each holds its median with a probability that needs no
+assumption on the noise, and the two samples are independent, so both hold at once with the product of the two;
+``coverage`` is that guarantee. It is modest (5 against 5: 88 %) because few values can guarantee no more; as the two
+errors hardly ever pull apart at once, the interval holds the true ratio more often than that.
 
 What nights add is not in it: runs of one evening share its temperature and its boot. Five nights a side or more: nights
 are drawn anew, then the repeats within each (hierarchical bootstrap); the interval is the middle 95 % of the ratios.

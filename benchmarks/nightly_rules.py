@@ -24,7 +24,7 @@ from analysis.nights.values import NightValue, Series, night_value
 from analysis.ratio import Ratio, ratio_of_medians
 from benchmarks.report import Row
 
-ROUNDS = 200  # series of each kind; 200 x 30 nights know a rate of 3 % to 0.2
+ROUNDS = 120  # series of each kind; 120 x 30 nights know a rate of 3 % to 0.3
 NIGHTS, REPEATS, SHIFT = 60, 5, 45
 FIRST_JUDGED = 15
 WITHIN = 0.006
