@@ -36,7 +36,7 @@ def compare(
     board: Sequence[str] | None = None,
     format: str = "table",
 ) -> None:
-    """Two campaigns, boards or runtimes: ratios of medians with intervals, and a verdict on the second.
+    """Compare two campaigns, boards or runtimes, and judge the second.
 
     invoke compare rk3588-a rk3588-b
     invoke compare 1.2.1 1.2.3 --across artifact
