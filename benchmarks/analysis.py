@@ -4,8 +4,8 @@
   evidence is synthetic, 10 files as a board leaves them after a run of a minute; the files, their reading and the store
   are real. 150 and 1,500 runs, and with ``--big`` 10,000 and 100,000
 - *again*: the same folders and one more night of 150 runs: what is known is not read again
-- *claims*: runs out of the store, physics, cells, claims, all of it kept, of 10,000 and of 100,000 runs. These never were
-  folders: a night that was read is written into the store over and over, under other names
+- *claims*: runs out of the store, physics, cells, claims, all of it kept, of 10,000 and of 100,000 runs. These never
+  were folders: a night that was read is written into the store over and over, under other names
 
 CPU time, for a shared machine's wall time says more about the others; the target is what a run costs in the large
 archive over what it costs in the small one. Not shown: spreadsheets (a sheet ends at a million rows), and an SD card:
