@@ -1,0 +1,143 @@
+"""What the pages have in common: cells of numbers with their doubts, notes below a table, the headings' own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from analysis.claims import Basis
+from analysis.feasibility import Verdict
+from analysis.metrics import BY_NAME, Metric
+from analysis.references import Reference
+from analysis.report.choose import OBSERVED, values
+from analysis.report.given import MEMORY, Given, ModelEntry
+from analysis.report.model import (
+    Action,
+    Bullets,
+    Cell,
+    CoresRow,
+    Doubt,
+    FeasibilityRow,
+    FleetRow,
+    Origin,
+    Paragraph,
+    Prose,
+    SpeedRow,
+    Value,
+)
+from analysis.report.shown import legend, shown
+from analysis.report.words import Words, metric_of
+
+GENERATE = BY_NAME["generate_tps"]
+TTFT = BY_NAME["ttft_ms"]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that was worked out, for the pages to lay out."""
+
+    given: Given
+    say: Words
+    feasibility: tuple[FeasibilityRow, ...]
+    speed: tuple[SpeedRow, ...]
+    cores: tuple[CoresRow, ...]
+    fleet: tuple[FleetRow, ...]
+    actions: tuple[Action, ...]
+    doubts: tuple[Doubt, ...]
+
+    def fit(self, model: ModelEntry) -> FeasibilityRow:
+        """The verdict on the class of boards."""
+        return next(row for row in self.feasibility if row.model == model.name and row.board is None)
+
+    def number(self, model: ModelEntry, metric: Metric, cores: int | None = None, board: str | None = None) -> Cell:
+        """The cell of one number; ``metric`` may show it in another unit than the registry's."""
+        found = values(self.given, model.name, cores or self.given.board_class.npu_cores, metric.name, board)
+        return Cell(metric=metric, values=found, doubtful=bool(found) and self.doubted(model, found[0]))
+
+    def doubted(self, model: ModelEntry, value: Value) -> bool:
+        """Is it one of the published numbers that are not believed."""
+        about = (doubt.reference for doubt in self.doubts if doubt.reference.model == model.title)
+        return value.basis is Basis.REFERENCE and any(value.source.startswith(one.title) for one in about)
+
+    def notes(self, models: Iterable[ModelEntry]) -> tuple[Prose, ...]:
+        """What a reader of these models' published numbers has to know."""
+        found: list[Prose] = []
+        for model in models:
+            for doubt in self.doubts:
+                if doubt.reference.model == model.title:
+                    found += [(f"{model.title} ({doubt.reference.title}): {text}",) for text in doubt.words]
+            found += [(_instead(self.say, asked, why, model),) for asked, why in model.instead_of.items()]
+        return tuple(dict.fromkeys(found))
+
+
+def _instead(say: Words, asked: str, why: str, model: ModelEntry) -> str:
+    return say(f"「{asked}」并不存在，以 {model.title} 代替。", f"{asked}: {why}.")
+
+
+def words(*spans: str) -> Cell:
+    """A cell of words."""
+    return Cell(words=spans)
+
+
+def spoken(say: Words, cell: Cell, unit: str) -> str:
+    """A cell's number within a sentence; empty where there is none."""
+    if cell.metric is None or cell.value is None:
+        return ""
+    texts = [f"{shown(value, cell.metric, say)}" for value in cell.values]
+    return f"{texts[0]} {unit}" + (f" ({texts[1]})" if len(texts) > 1 else "")
+
+
+def measured(cell: Cell) -> bool:
+    """Did a real board measure what the cell goes by."""
+    value = cell.value
+    return value is not None and value.basis in OBSERVED and value.origin in (Origin.MEASURED, Origin.MANUAL)
+
+
+def runnable(row: FeasibilityRow) -> bool:
+    """Is it worth a run: all but NO."""
+    return row.verdict is not None and row.verdict is not Verdict.NO
+
+
+def size(say: Words, model: ModelEntry) -> str:
+    """0.6B; of a mixture of experts with what is active."""
+    if model.parameters is None:
+        return ""
+    total = f"{model.parameters / 1e9:.2g}B" if model.parameters < 1e9 else f"{model.parameters / 1e9:.1f}B"
+    if model.active_parameters is None:
+        return total
+    return f"{total} (MoE, {say('激活', 'active')} {model.active_parameters / 1e9:.1f}B)"
+
+
+def legend_of(say: Words) -> tuple[Paragraph, Bullets]:
+    """The marks, for each page."""
+    return (Paragraph((say("标记说明：", "Marks:"),)), Bullets(tuple((text,) for text in legend(say))))
+
+
+def warning(found: Findings) -> tuple[Paragraph, ...]:
+    """Said first where a virtual board had a hand in it."""
+    if not found.given.virtual:
+        return ()
+    say = found.say
+    names = say.listed(sorted(found.given.virtual))
+    text = say(
+        f"本报告含仿真数据（虚拟板 {names}，标记 S）。仿真数据不代表任何真实板子，也不取代参考值。",
+        f"This report contains simulated numbers (virtual boards {names}, marked S). They say nothing about any real "
+        "board and replace no other number.",
+    )
+    return (Paragraph((text,), remark=True),)
+
+
+def of_reference(reference: Reference, field: str) -> tuple[Value, ...]:
+    """A published number as a cell has it."""
+    value: float | None = getattr(reference, field)
+    if value is None:
+        return ()
+    source = f"{reference.title} ({reference.revision})"
+    return (Value(value, None, None, 0, Basis.REFERENCE, Origin.REFERENCE, source, context=reference.context),)
+
+
+def memory_metric() -> Metric:
+    """Peak memory as tables show it."""
+    metric = metric_of(MEMORY)
+    assert metric is not None
+    return metric
