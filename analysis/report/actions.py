@@ -81,7 +81,7 @@ def _open(given: Given, model: ModelEntry, row: FeasibilityRow, doubts: tuple[Do
 def _settle(open_: list[Open], rows: Mapping[str, FeasibilityRow], say: Words) -> list[Action]:
     worth = [one for one in open_ if one.undecided or one.contradicted]
     worth.sort(key=lambda one: -one.settles)
-    found = []
+    found: list[Action] = []
     for one in worth[:_NAMED]:
         row = rows[one.model.name]
         why = []
@@ -134,7 +134,8 @@ def _repeat(open_: list[Open], say: Words) -> list[Action]:
     if not few:
         return []
     text = say(
-        f"{say.listed(few)}：有效重复不足 3 次，结论为暂定。", f"{say.listed(few)}: fewer than 3 valid repeats, so provisional."
+        f"{say.listed(few)}：有效重复不足 3 次，结论为暂定。",
+        f"{say.listed(few)}: fewer than 3 valid repeats, so provisional.",
     )
     return [Action(Kind.REPEAT, (text,), f"invoke bench --model {','.join(few)} --repeats 5", few, (3,), len(few))]
 
@@ -184,7 +185,7 @@ def _contexts(given: Given, say: Words) -> list[Action]:
     full, short = given.board_class.context, 512
     mib = model.architecture.kv_bytes_per_token * (full - short) / 2**20
     text = say(
-        f"{model.title} 在上下文 {short} 与 {full} 各跑一次：预测相差 {mib:.0f} MiB，可判定 VmHWM 是否计入全部 KV cache。",
+        f"{model.title} 以上下文 {short} 与 {full} 各跑一次：预测相差 {mib:.0f} MiB，可判定 VmHWM 是否计入整个 cache。",
         f"{model.title} once with {short} and once with {full} tokens of context: {mib:.0f} MiB apart, or VmHWM does "
         "not count the whole cache.",
     )
@@ -198,9 +199,7 @@ def _larger(given: Given, rows: Mapping[str, FeasibilityRow], say: Words) -> lis
         row = rows.get(model.name)
         if row is None or row.verdict is not Verdict.NO or row.limit or model.architecture is None:
             continue
-        least = needs_available(
-            model.architecture, model.dtype, target.context, target.runtime, target.reserve_bytes
-        )
+        least = needs_available(model.architecture, model.dtype, target.context, target.runtime, target.reserve_bytes)
         if least <= 32 * GIB:  # the largest RK3588 boards
             parts.append(f"{model.title} {least / GIB:.1f} GiB")
     if not parts:

@@ -1,4 +1,4 @@
-"""Claims, catalogue, boards, runs and references in; one report out. Pure, and the order of what goes in is no matter."""
+"""Claims, catalogue, boards, runs and references in, one report out. Pure; the order of what comes in is no matter."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def _definitions(say: Words) -> tuple[Definition, ...]:
     budget = say(
         "空闲可用内存（MemAvailable）减去保留量；判定：上限 < 0.85 预算为 FITS，≤ 预算为 TIGHT，预算在区间内为 RISK，"
         "下限超出为 NO",
-        "what is available when idle (MemAvailable) less a reserve; FITS: the high end is below 0.85 of it, TIGHT: within "
-        "it, RISK: it lies in the interval, NO: even the low end is over",
+        "what is available when idle (MemAvailable) less a reserve; FITS: the high end is below 0.85 of it, TIGHT: "
+        "within it, RISK: it lies in the interval, NO: even the low end is over",
     )
     return (
         *(Definition(metric.heading, metric.means) for metric in METRICS),
@@ -111,11 +111,13 @@ def _definitions(say: Words) -> tuple[Definition, ...]:
             say("占参考", "of reference"),
             say(
                 "Generate TPS / 官方 benchmark（锁频）同核数的值；无官方值时取可信的公开值",
-                "generate TPS / the vendor's figure (clocks pinned) at as many cores; without one, a believed figure of others",
+                "generate TPS / the vendor's figure (clocks pinned) at as many cores; else a believed one of others",
             ),
         ),
         Definition(
             say("加速比、效率", "speed-up, efficiency"),
-            say("同一依据下相对单核的倍数；除以核数为效率", "against one core, on the same basis; divided by the cores"),
+            say(
+                "同一依据下相对单核的倍数；除以核数为效率", "against one core, on the same basis; divided by the cores"
+            ),
         ),
     )

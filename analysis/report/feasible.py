@@ -1,4 +1,4 @@
-"""The feasibility report: hardware, every model with its predicted memory and verdict, and what others have published."""
+"""The feasibility report: hardware, every model with predicted memory and verdict, and what others have published."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from analysis.report.model import (
     Strong,
     Table,
 )
-from analysis.report.pages import GENERATE, TTFT, Findings, legend_of, memory_metric, of_reference, size, warning, words
+from analysis.report.pages import GENERATE, PEAK, TTFT, Findings, legend_of, of_reference, size, warning, words
 from analysis.report.shown import NOTHING
 from analysis.report.words import ENCODE_S, MEMORY_MIB, MIB, Words
 from analysis.speed_model import ALL_CORES
@@ -54,7 +54,11 @@ def feasibility_report(found: Findings) -> Document:
             *listed,
             Section(say("2. 可行性汇总", "2. Summary"), ()),
             Section(say("可以跑 (稳定)", "Can run"), (_can(found),), level=3),
-            Section(say("极限测试 (可能 OOM)", "At the limit (may run out of memory)"), (_limit(found), _out(found)), level=3),
+            Section(
+                say("极限测试 (可能 OOM)", "At the limit (may run out of memory)"),
+                (_limit(found), _out(found)),
+                level=3,
+            ),
             Section(say("不可行", "Can not run"), (_can_not(found),), level=3),
             *_each_board(found),
             Section(
@@ -186,8 +190,8 @@ def _budget(found: Findings) -> Paragraph:
     text = say(
         f"系统本身（内核、桌面、服务）按常驻 {used:.1f} GiB 计，空闲可用 {free:.2f} GiB；再留 {reserve:.0f} MiB，"
         f"模型预算为 {budget:.2f} GiB。某块板子的预算以其自身空闲可用内存为准。",
-        f"Kernel, desktop and services are taken to hold {used:.1f} GiB, so {free:.2f} GiB are available when idle; less "
-        f"{reserve:.0f} MiB in reserve, a model may need {budget:.2f} GiB. A board with evidence is judged by its own "
+        f"Kernel, desktop and services are taken to hold {used:.1f} GiB, so {free:.2f} GiB are available when idle; "
+        f"less {reserve:.0f} MiB in reserve, a model may need {budget:.2f} GiB. A board with evidence is judged by its own "
         "figure.",
     )
     return Paragraph((text,))
@@ -229,8 +233,8 @@ def _about(say: Words, models: Sequence[ModelEntry]) -> tuple[Paragraph, ...]:
         low, high = (end(2 * one.parameters / MIB + 100 for one in seeing) for end in (min, max))
         text = say(
             f"除语言模型外还需加载视觉编码器（RKNN，FP16），额外占用约 {low:.0f}–{high:.0f} MiB，已计入预估。",
-            f"Beside the language model a vision encoder (RKNN, FP16) is loaded: {low:.0f} to {high:.0f} MiB more, which "
-            "the prediction has in it.",
+            f"Beside the language model a vision encoder (RKNN, FP16) is loaded: {low:.0f} to {high:.0f} MiB more, "
+            "which the prediction has in it.",
         )
         found.append(Paragraph((text,)))
     return tuple(found)
@@ -242,7 +246,9 @@ def _models(found: Findings, models: Sequence[ModelEntry], place: int) -> Table:
     for model in models:
         fit = found.fit(model)
         name = model.title + "".join(f" ({asked}?)" for asked in model.instead_of)
-        support = say(f"v{model.since} 起支持", f"v{model.since} and later") if model.since else say("未知", "not known")
+        support = (
+            say(f"v{model.since} 起支持", f"v{model.since} and later") if model.since else say("未知", "not known")
+        )
         tried = "" if "not tried" not in model.support else say("（该尺寸未验证）", " (size not tried)")
         rows.append(
             Row(
@@ -397,7 +403,7 @@ def _each_board(found: Findings) -> tuple[Section, ...]:
 def _published(found: Findings, *, sees: bool) -> Table:
     """Every believed or doubted row of others, at the class' cores and runtime."""
     say, target = found.say, found.given.board_class
-    ram: Metric = memory_metric() if sees else MEMORY_MIB
+    ram: Metric = PEAK if sees else MEMORY_MIB
     doubted = [doubt.reference for doubt in found.doubts]
     rows = []
     shown_models = []
@@ -468,14 +474,17 @@ def _unpublished(found: Findings) -> tuple[Paragraph, ...]:
         return ()
     text = say(
         f"{say.listed(left)} 没有官方 benchmark，需实测；判定不可行的模型不测试。",
-        f"The vendor has published nothing of {say.listed(left)}: to be measured. Models that can not run are not tested.",
+        f"The vendor has published nothing of {say.listed(left)}: to be measured. What can not run is not tested.",
     )
     return (Paragraph((text,), remark=True),)
 
 
 def _pointer(say: Words) -> tuple[Block, ...]:
     text: Prose = (
-        say("实测步骤见 docs/06_benchmark_guide.md，结果汇总见 ", "How to measure: docs/06_benchmark_guide.md. Results: "),
+        say(
+            "实测步骤见 docs/06_benchmark_guide.md，结果汇总见 ",
+            "How to measure: docs/06_benchmark_guide.md. Results: ",
+        ),
         "reports/benchmark_log.md",
         say("。", "."),
     )

@@ -22,10 +22,10 @@ from analysis.report.model import (
 )
 from analysis.report.pages import (
     GENERATE,
+    PEAK,
     Findings,
     legend_of,
     measured,
-    memory_metric,
     runnable,
     spoken,
     warning,
@@ -105,7 +105,9 @@ def _state(found: Findings, sees: bool) -> Prose:
     left = [title for title in numbers if title not in done]
     out = [model.title for model in asked if not runnable(found.fit(model))]
     parts = [
-        say(f"已在真实板子上实测：{say.listed(done) or '无'}", f"measured on a real board: {say.listed(done) or 'none'}")
+        say(
+            f"已在真实板子上实测：{say.listed(done) or '无'}", f"measured on a real board: {say.listed(done) or 'none'}"
+        )
     ]
     if left:
         parts.append(
@@ -132,8 +134,8 @@ def _one_core(found: Findings) -> Prose:
         say(
             f"：{len(able)} 个可跑模型中，单核实测 {known[1]} 个、三核实测 {known[3]} 个；本机有 {here} 个单核模型文件"
             "（核数在转换时固定，单核需单独转换）。",
-            f": of {len(able)} models that can run, {known[1]} are measured on one core and {known[3]} on three; {here} "
-            "model files for one core are here (the core count is fixed at conversion).",
+            f": of {len(able)} models that can run, {known[1]} are measured on one core and {known[3]} on three; "
+            f"{here} model files for one core are here (the core count is fixed at conversion).",
         ),
     )
 
@@ -162,7 +164,7 @@ def _can(found: Findings) -> Table:
 
 def _seen(found: Findings, model: ModelEntry) -> str:
     say, fit = found.say, found.fit(model)
-    memory, speed = found.number(model, memory_metric()), found.number(model, GENERATE)
+    memory, speed = found.number(model, PEAK), found.number(model, GENERATE)
     state = say("已测", "measured") if measured(speed) else say("未实测", "not measured")
     if not measured(speed) and _simulated(speed):
         state = say("仅仿真，未实测", "simulated only, not measured")
@@ -232,8 +234,7 @@ def _remark(found: Findings, model: ModelEntry) -> str:
         return say("无数据", "nothing known")
     if measured(cell):
         steady = say("稳定", "stable") if value.stable else say("未达稳定判据", "not proven stable")
-        on = say.listed(value.boards)
-        said = f"{say.basis(value.basis, value.origin)}{say('，', ', ')}{steady} ({on})"
+        said = f"{say.basis(value.basis, value.origin)}{say('，', ', ')}{steady} ({value.source})"
     else:
         said = f"{say.basis(value.basis, value.origin)}{say('，板端实测后更新', ', until a board measures it')}"
     return said if fit.verdict == "FITS" else f"{said}{say('；', '; ')}{say.verdict(fit.verdict)}"
@@ -245,17 +246,22 @@ def _text(found: Findings) -> Table:
     rows = [Row(model.name, (*_numbers(found, model), words(_remark(found, model)))) for model in asked]
     able = [model for model in asked if runnable(found.fit(model))]
     for cores, name in ((1, say("单核 TPS", "one core, TPS")), (2, say("双核 TPS", "two cores, TPS"))):
-        told = [f"{model.title} {text}" for model in able if (text := spoken(say, found.number(model, GENERATE, cores), ""))]
+        told = [
+            f"{model.title} {text}" for model in able if (text := spoken(say, found.number(model, GENERATE, cores), ""))
+        ]
         done = sum(measured(found.number(model, GENERATE, cores)) for model in able)
         remark = say(f"需 {cores} 核专用模型；已实测 {done} 个", f"needs artifacts for {cores}; {done} measured")
         rows.append(
-            Row(f"cores_{cores}", (words(name), words(NOTHING), words("; ".join(map(str.strip, told)) or NOTHING), words(remark)))
+            Row(
+                f"cores_{cores}",
+                (words(name), words(NOTHING), words("; ".join(map(str.strip, told)) or NOTHING), words(remark)),
+            )
         )
     return Table(
         key="text",
         columns=(
             Column("model", say("模型", "model")),
-            Column(MEMORY, say("峰值 DRAM (GiB)", "peak DRAM (GiB)"), memory_metric()),
+            Column(MEMORY, say("峰值 DRAM (GiB)", "peak DRAM (GiB)"), PEAK),
             Column("generate_tps", "Generate TPS", GENERATE),
             Column("remark", say("备注", "remark")),
         ),
@@ -266,8 +272,8 @@ def _text(found: Findings) -> Table:
 
 def _numbers(found: Findings, model: ModelEntry) -> tuple[Cell, ...]:
     if not runnable(found.fit(model)) and not found.fit(model).measured:
-        return (words(model.title), Cell(metric=memory_metric()), Cell(metric=GENERATE))
-    return (words(model.title), found.number(model, memory_metric()), found.number(model, GENERATE))
+        return (words(model.title), Cell(metric=PEAK), Cell(metric=GENERATE))
+    return (words(model.title), found.number(model, PEAK), found.number(model, GENERATE))
 
 
 def _vision(found: Findings) -> Table:
@@ -285,7 +291,7 @@ def _vision(found: Findings) -> Table:
         key="vision",
         columns=(
             Column("model", say("模型", "model")),
-            Column(MEMORY, say("峰值 DRAM (GiB)", "peak DRAM (GiB)"), memory_metric()),
+            Column(MEMORY, say("峰值 DRAM (GiB)", "peak DRAM (GiB)"), PEAK),
             Column("generate_tps", "Generate TPS", GENERATE),
             Column("image_encode_ms", say("图像处理 (s)", "image (s)"), ENCODE_S),
             Column("remark", say("备注", "remark")),
@@ -297,7 +303,9 @@ def _vision(found: Findings) -> Table:
 
 
 def _more(say: Words) -> tuple[Block, ...]:
-    return (Paragraph((say("详细表格见 ", "The whole tables are in "), Code("reports/benchmark_log.md"), say("。", "."))),)
+    return (
+        Paragraph((say("详细表格见 ", "The whole tables are in "), Code("reports/benchmark_log.md"), say("。", "."))),
+    )
 
 
 def _guides(say: Words) -> Bullets:

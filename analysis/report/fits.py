@@ -6,7 +6,6 @@ is the value with the spread of the runs to either side. What a virtual board me
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 from analysis.architecture import Architecture
@@ -23,15 +22,14 @@ from analysis.report.words import Words
 
 def feasibility_rows(given: Given, say: Words) -> tuple[FeasibilityRow, ...]:
     """Every model of the catalogue on the class of boards, then on each board that said what it has."""
-    boards = [(None, given.board_class.available_bytes, given.board_class.runtime)]
+    target = given.board_class
+    boards: list[tuple[str | None, float, str]] = [(None, target.available_bytes, target.runtime)]
     boards += [
-        (board.name, float(board.available_bytes), board.runtime or given.board_class.runtime)
+        (board.name, float(board.available_bytes), board.runtime or target.runtime)
         for board in given.boards
         if board.available_bytes
     ]
-    return tuple(
-        _row(given, say, model, name, available, runtime) for name, available, runtime in boards for model in given.models
-    )
+    return tuple(_row(given, say, model, *board) for board in boards for model in given.models)
 
 
 def _row(
@@ -97,10 +95,8 @@ def _measured(shown: tuple[Value, ...], context: int) -> Value | None:
 
 
 def _ooms(given: Given, model: ModelEntry, board: str | None) -> int:
-    ended = Counter(
-        run.outcome for run in given.runs if run.model == model.name and not run.simulated and board in (None, run.board)
-    )
-    return ended[Outcome.OOM]
+    mine = (run for run in given.runs if run.model == model.name and not run.simulated)
+    return sum(run.outcome is Outcome.OOM and board in (None, run.board) for run in mine)
 
 
 def _limit(judged: Feasibility, say: Words, model: ModelEntry, runtime: str) -> str | None:
@@ -120,9 +116,7 @@ def _limit(judged: Feasibility, say: Words, model: ModelEntry, runtime: str) -> 
     return None
 
 
-def _reason(
-    say: Words, verdict: Verdict, by: Origin, ground: Value | None, judged: Feasibility, context: int
-) -> str:
+def _reason(say: Words, verdict: Verdict, by: Origin, ground: Value | None, judged: Feasibility, context: int) -> str:
     memory = judged.memory
     if memory is None:
         return judged.reason

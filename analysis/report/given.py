@@ -6,8 +6,10 @@ the facts that its newest evidence has.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from analysis.architecture import Architecture
 from analysis.claims import Claim
@@ -99,7 +101,16 @@ class Given:
         """The catalogue's entry of this name."""
         return next((one for one in self.models if one.name == name), None)
 
-    @property
+    @cached_property
+    def claimed(self) -> Mapping[tuple[str, int | None, str, str | None], tuple[Claim, ...]]:
+        """The claims by model, cores, metric and board."""
+        found: defaultdict[tuple[str, int | None, str, str | None], list[Claim]] = defaultdict(list)
+        for claim in self.claims:
+            subject = claim.subject
+            found[subject.model, subject.npu_cores, subject.metric, subject.board].append(claim)
+        return {key: tuple(claims) for key, claims in found.items()}
+
+    @cached_property
     def virtual(self) -> frozenset[str]:
         """Boards that exist as software only."""
         simulated = {run.board for run in self.runs if run.simulated}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from analysis.cells import Cell as Campaigned
 from analysis.cells import cells
 from analysis.claims import Other
-from analysis.metrics import BY_NAME, Metric
+from analysis.metrics import BY_NAME, CLAIMED, Metric
 from analysis.report.choose import OBSERVED
 from analysis.report.given import MEMORY
 from analysis.report.model import (
@@ -29,9 +29,9 @@ from analysis.report.model import (
     Table,
     Value,
 )
-from analysis.report.pages import GENERATE, TTFT, Findings, legend_of, memory_metric, of_reference, warning, words
+from analysis.report.pages import GENERATE, PEAK, TTFT, Findings, legend_of, of_reference, warning, words
 from analysis.report.shown import NOTHING, shown
-from analysis.report.words import Words, metric_of
+from analysis.report.words import Words
 from analysis.runs import Run
 from analysis.writers.rows import reasons_text
 
@@ -79,7 +79,7 @@ def benchmark_log(found: Findings, conditions: tuple[Definition, ...], definitio
 
 
 def _speed(say: Words, rows: Iterable[SpeedRow], sees: bool) -> Table:
-    metrics: list[Metric] = [memory_metric(), GENERATE]
+    metrics: list[Metric] = [PEAK, GENERATE]
     metrics += [BY_NAME["image_encode_ms"], BY_NAME["vision_ttft_ms"]] if sees else [TTFT]
     metrics += [BY_NAME["prefill_tps"]]
     return Table(
@@ -125,7 +125,7 @@ def _sources(say: Words, row: SpeedRow) -> str:
     """What the numbers of a row rest on; said once where all rest on the same."""
     by: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in row.values.items():
-        metric = metric_of(name)
+        metric = CLAIMED.get(name)
         by[f"{say.basis(value.basis, value.origin)}{say('：', ': ')}{value.source}"].append(
             metric.title if metric else name
         )
@@ -161,10 +161,7 @@ def _cores(say: Words, rows: Iterable[CoresRow]) -> Table:
                     words(row.title),
                     words(row.board or say("（同类板）", "(any)")),
                     words(say.of(row.metric)),
-                    *(
-                        Cell(metric=row.metric, values=(row.values[n],) if n in row.values else ())
-                        for n in (1, 2, 3)
-                    ),
+                    *(Cell(metric=row.metric, values=(row.values[n],) if n in row.values else ()) for n in (1, 2, 3)),
                     *(words(f"{row.speed_up[n]:.2f}x" if n in row.speed_up else NOTHING) for n in (2, 3)),
                     *(words(f"{row.efficiency[n]:.0%}" if n in row.efficiency else NOTHING) for n in (2, 3)),
                 ),
@@ -210,7 +207,7 @@ def _others(found: Findings) -> Table:
     say = found.say
     rows: dict[tuple[str, ...], Row] = {}
     for claim in found.given.claims:
-        metric = metric_of(claim.subject.metric)
+        metric = CLAIMED.get(claim.subject.metric)
         entry = found.given.model(claim.subject.model)
         if metric is None:
             continue
@@ -327,7 +324,7 @@ def _references(found: Findings) -> Table:
         if one.model not in asked:
             continue
         fields = (
-            ("memory_bytes", memory_metric()),
+            ("memory_bytes", PEAK),
             ("generate_tps", GENERATE),
             ("ttft_ms", TTFT),
             ("encode_ms", BY_NAME["image_encode_ms"]),
@@ -353,7 +350,7 @@ def _references(found: Findings) -> Table:
         columns=(
             Column("model", say("模型", "model")),
             Column("cores", say("核", "cores")),
-            Column(MEMORY, say.of(memory_metric())),
+            Column(MEMORY, say.of(PEAK)),
             Column("generate_tps", say.of(GENERATE)),
             Column("ttft_ms", say.of(TTFT)),
             Column("image_encode_ms", say.of(BY_NAME["image_encode_ms"])),

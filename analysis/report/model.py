@@ -41,7 +41,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class Value:
-    """One number and all that defends it. Several boards: their median, from the lowest to the highest."""
+    """One number and all that defends it; see ``analysis.claims.Claim``, whose fields these are."""
 
     value: float
     low: float | None
@@ -50,12 +50,15 @@ class Value:
     basis: Basis
     origin: Origin
     source: str
-    boards: tuple[str, ...] = ()  # none: any board of the class
+    board: str | None = None  # None: any board of the class
     context: int | None = None
     vision_cores: int | None = None
     workload: str | None = None
     stable: bool = False
     cv: float | None = None
+    coverage: float | None = None
+    conditions: str = ""
+    condition: str | None = None
     evidence: tuple[str, ...] = ()
     note: str = ""
     replaced: tuple[Other, ...] = ()

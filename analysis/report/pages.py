@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from analysis.claims import Basis
 from analysis.feasibility import Verdict
-from analysis.metrics import BY_NAME, Metric
+from analysis.metrics import BY_NAME, CLAIMED, Metric
 from analysis.references import Reference
 from analysis.report.choose import OBSERVED, values
 from analysis.report.given import MEMORY, Given, ModelEntry
@@ -26,10 +26,11 @@ from analysis.report.model import (
     Value,
 )
 from analysis.report.shown import legend, shown
-from analysis.report.words import Words, metric_of
+from analysis.report.words import Words
 
 GENERATE = BY_NAME["generate_tps"]
 TTFT = BY_NAME["ttft_ms"]
+PEAK = CLAIMED[MEMORY]
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,3 @@ def of_reference(reference: Reference, field: str) -> tuple[Value, ...]:
         return ()
     source = f"{reference.title} ({reference.revision})"
     return (Value(value, None, None, 0, Basis.REFERENCE, Origin.REFERENCE, source, context=reference.context),)
-
-
-def memory_metric() -> Metric:
-    """Peak memory as tables show it."""
-    metric = metric_of(MEMORY)
-    assert metric is not None
-    return metric

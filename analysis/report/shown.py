@@ -1,7 +1,7 @@
 """How a value is written, the same in every page: number, interval, origin's letter, how many repeats.
 
-``31.99 (31.90–32.10) S n=6`` was measured six times on virtual boards, ``8.7 R`` is published, ``5.37 (5.05–5.80) P`` is
-predicted. What a real board measured has no letter.
+``31.99 (31.90–32.10) S n=6`` was measured six times on virtual boards, ``8.7 R`` is published and
+``5.37 (5.05–5.80) P`` predicted. What a real board measured has no letter.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def legend(say: Words) -> tuple[str, ...]:
             "n：有效重复次数；少于 3 次为暂定。括号：95% 区间或最低–最高。",
             "n: valid repeats; fewer than 3 are provisional. Brackets: 95 % interval, or lowest to highest.",
         ),
-        say(f"{DOUBT}：数值存疑，原因见表下说明。", f"{DOUBT}: believed to be wrong; the notes below the table say why."),
+        say(
+            f"{DOUBT}：数值存疑，原因见表下说明。", f"{DOUBT}: believed to be wrong; the notes below the table say why."
+        ),
         say(
             "Runtime 打印的 GB 实为 GiB，本报告一律写 GiB / MiB。",
             "What the runtime prints as GB is GiB; GiB and MiB are written here.",

@@ -7,17 +7,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from analysis.claims import Claim
-from analysis.metrics import METRICS
+from analysis.metrics import CLAIMED
 from analysis.references import Reference
-from analysis.report.choose import OBSERVED, as_value, best, origin_of
+from analysis.report.choose import OBSERVED, as_value, origin_of
 from analysis.report.given import MEMORY, Given
 from analysis.report.model import CoresRow, FleetRow, Origin, SpeedRow, Value
 from analysis.report.roofline import comparable, roofline_tps
-from analysis.report.words import metric_of
 
 SCALED = ("generate_tps", "prefill_tps", "ttft_ms", "vision_ttft_ms", "image_encode_ms")
 FLEET = ("generate_tps", "ttft_ms", "vision_ttft_ms", MEMORY)
-_SPEEDS = frozenset(metric.name for metric in METRICS if metric.name != "duration_s") | {MEMORY}
 _VENDOR = "benchmark.md"
 
 _Subject = tuple[str, str | None, int | None, int | None, int | None, str | None, str]
@@ -25,11 +23,10 @@ _Subject = tuple[str, str | None, int | None, int | None, int | None, str | None
 
 def speed_rows(given: Given) -> tuple[SpeedRow, ...]:
     """One row for each subject that anything is claimed of; catalogue order, then boards, cores, contexts."""
-    groups: defaultdict[_Subject, dict[str, list[Value]]] = defaultdict(lambda: defaultdict(list))
+    groups: defaultdict[_Subject, dict[str, Value]] = defaultdict(dict)
     for claim in given.claims:
-        if claim.subject.metric in _SPEEDS:
-            value = as_value(claim, given.virtual)
-            groups[_subject(claim, value.origin)][claim.subject.metric].append(value)
+        value = as_value(claim, given.virtual)
+        groups[_subject(claim, value.origin)][claim.subject.metric] = value
     return tuple(_speed_row(given, key, groups[key]) for key in sorted(groups, key=lambda key: _order(given, key)))
 
 
@@ -45,9 +42,8 @@ def _order(given: Given, key: _Subject) -> tuple[object, ...]:
     return (place, key[0], *((part is not None, part) for part in key[1:]))
 
 
-def _speed_row(given: Given, key: _Subject, claimed: Mapping[str, list[Value]]) -> SpeedRow:
+def _speed_row(given: Given, key: _Subject, found: Mapping[str, Value]) -> SpeedRow:
     model, board, cores, vision_cores, context, workload, _ = key
-    found = {name: value for name, side in claimed.items() if (value := best(side, given.board_class.context))}
     entry = given.model(model)
     speed = found.get("generate_tps")
     share = roofline = None
@@ -60,7 +56,6 @@ def _speed_row(given: Given, key: _Subject, claimed: Mapping[str, list[Value]]) 
             top_hz = next((one.dram_top_hz for one in given.boards if one.name == board), None)
             most = roofline_tps(entry.architecture, entry.dtype, 0, top_hz)
             roofline = None if most is None else speed.value / most
-    order = [*(metric.name for metric in METRICS), MEMORY]
     return SpeedRow(
         model=model,
         title=entry.title if entry else model,
@@ -69,7 +64,7 @@ def _speed_row(given: Given, key: _Subject, claimed: Mapping[str, list[Value]]) 
         vision_cores=vision_cores,
         context=context,
         workload=workload,
-        values={name: found[name] for name in order if name in found},
+        values={name: found[name] for name in CLAIMED if name in found},
         of_reference=share,
         reference=source,
         of_roofline=roofline,
@@ -91,7 +86,7 @@ def vendor_reference(given: Given, title: str, cores: int | None, field: str) ->
 
 def cores_rows(given: Given) -> tuple[CoresRow, ...]:
     """Each number that is known at two core counts or more, of one board (or none), basis and origin."""
-    groups: defaultdict[tuple[object, ...], dict[int, list[Value]]] = defaultdict(lambda: defaultdict(list))
+    groups: defaultdict[tuple[object, ...], dict[int, Value]] = defaultdict(dict)
     about: dict[tuple[object, ...], Claim] = {}
     for claim in given.claims:
         subject = claim.subject
@@ -99,21 +94,17 @@ def cores_rows(given: Given) -> tuple[CoresRow, ...]:
             continue
         kind = "ran" if claim.basis in OBSERVED else claim.basis
         origin = origin_of(claim, given.virtual)
-        group = (subject.model, subject.board, subject.metric, subject.context, subject.workload, kind, origin)
+        asked = (subject.vision_cores, subject.context, subject.workload)
+        group: tuple[object, ...] = (subject.model, subject.board, subject.metric, *asked, kind, origin)
         about.setdefault(group, claim)
-        groups[group][subject.npu_cores].append(as_value(claim, given.virtual))
+        groups[group][subject.npu_cores] = as_value(claim, given.virtual)
     rows = []
     for group, by_cores in groups.items():
         if len(by_cores) < 2:
             continue
         subject = about[group].subject
-        found = {
-            cores: value
-            for cores in sorted(by_cores)
-            if (value := best(by_cores[cores], given.board_class.context)) is not None
-        }
-        metric = metric_of(subject.metric)
-        assert metric is not None  # SCALED has those of the registry only
+        found = {cores: by_cores[cores] for cores in sorted(by_cores)}
+        metric = CLAIMED[subject.metric]
         up = _speed_up(found, faster_is_more=metric.better == "up")
         entry = given.model(subject.model)
         rows.append(
@@ -166,7 +157,8 @@ def fleet_rows(given: Given) -> tuple[FleetRow, ...]:
         if subject.metric not in FLEET or claim.basis not in OBSERVED or subject.board is None:
             continue
         origin = origin_of(claim, given.virtual)
-        group = (subject.model, subject.npu_cores, subject.metric, subject.context, subject.workload, origin)
+        asked = (subject.vision_cores, subject.context, subject.workload, claim.condition)
+        group: tuple[object, ...] = (subject.model, subject.npu_cores, subject.metric, *asked, origin)
         about.setdefault(group, (claim, origin))
         groups[group][subject.board] = as_value(claim, given.virtual)
     rows = []
@@ -174,8 +166,7 @@ def fleet_rows(given: Given) -> tuple[FleetRow, ...]:
         if len(by_board) < 2:
             continue
         claim, origin = about[group]
-        metric = metric_of(claim.subject.metric)
-        assert metric is not None
+        metric = CLAIMED[claim.subject.metric]
         middle = statistics.median(value.value for value in by_board.values())
         entry = given.model(claim.subject.model)
         rows.append(
