@@ -141,7 +141,7 @@ def _repeat(open_: list[Open], say: Words) -> list[Action]:
 
 
 def _convert(given: Given, rows: Mapping[str, FeasibilityRow], say: Words) -> list[Action]:
-    lacking = []
+    lacking: dict[tuple[tuple[int, ...], bool], list[ModelEntry]] = {}
     for model in given.models:
         if not _asked(rows, model):
             continue
@@ -149,25 +149,20 @@ def _convert(given: Given, rows: Mapping[str, FeasibilityRow], say: Words) -> li
         missing = tuple(cores for cores in CORES if not llm.get(cores, False))
         encoder = model.sees and not any(one.npu_cores is None and one.here for one in model.artifacts)
         if missing or encoder:
-            lacking.append((model, missing, encoder))
-    if not lacking:
-        return []
-    parts = []
-    for model, missing, encoder in lacking:
+            lacking.setdefault((missing, encoder), []).append(model)
+    found = []
+    for (missing, encoder), models in lacking.items():
         what = [say(f"{n} 核", f"{n} core{'s' * (n > 1)}") for n in missing]
         what += [say("视觉编码器", "vision encoder")] if encoder else []
-        parts.append(f"{model.title} ({say.listed(what)})")
-    first, cores = lacking[0][0], (lacking[0][1] or (3,))[0]
-    words = (
-        say("本机没有的模型文件：", "Model files that are not here: "),
-        say("；", "; ").join(parts),
-        say("。转换脚本由 ", ". The conversion script of each is printed by "),
-        Code("invoke models --recipe"),
-        say(" 生成。", "."),
-    )
-    names = tuple(model.name for model, _, _ in lacking)
-    command = f"invoke models --recipe {first.name} --cores {cores}"
-    return [Action(Kind.CONVERT, words, command, names, tuple(sorted({n for _, m, _ in lacking for n in m})))]
+        titles = say.listed([model.title for model in models])
+        text = say(
+            f"本机没有的模型文件（{say.listed(what)}）：{titles}。转换脚本由下列命令生成，每个文件一次：",
+            f"Model files that are not here ({say.listed(what)}): {titles}. This prints the script that makes one:",
+        )
+        command = f"invoke models --recipe {models[0].name} --cores {(missing or (3,))[0]}"
+        names = tuple(model.name for model in models)
+        found.append(Action(Kind.CONVERT, (text,), command, names, missing, len(models) * (len(missing) + encoder)))
+    return found
 
 
 def _contexts(given: Given, say: Words) -> list[Action]:

@@ -11,7 +11,7 @@ from analysis.report.final import final_report
 from analysis.report.fits import feasibility_rows
 from analysis.report.given import Given
 from analysis.report.log import benchmark_log
-from analysis.report.model import Definition, Doubt, Lang, Report
+from analysis.report.model import Definition, Lang, Report
 from analysis.report.pages import Findings
 from analysis.report.roofline import doubts
 from analysis.report.speeds import cores_rows, fleet_rows, speed_rows
@@ -25,9 +25,10 @@ def build_report(given: Given, lang: Lang) -> Report:
     given = _ordered(given)
     known = {model.title: model for model in given.models}
     doubted = tuple(
-        Doubt(one, words)
+        doubt
         for one in given.references
-        if one.model in known and (words := doubts(one, known[one.model].architecture, say))
+        if one.model in known
+        for doubt in doubts(one, known[one.model].architecture, say)
     )
     feasible = feasibility_rows(given, say)
     found = Findings(

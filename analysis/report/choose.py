@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from analysis.claiming import headlines
 from analysis.claims import Basis, Claim
+from analysis.references import Reference
 from analysis.report.given import Given
 from analysis.report.model import Origin, Value
 from analysis.runs import MANUAL
@@ -65,3 +66,12 @@ def _headline(side: list[Claim], given: Given) -> Claim | None:
     """Of claims of one thing, the one that a short table has."""
     asked = [claim for claim in side if claim.subject.context == given.board_class.context]
     return next(iter(headlines(asked or side).values()), None)
+
+
+def of_reference(reference: Reference, field: str) -> tuple[Value, ...]:
+    """A published number as a cell has it."""
+    value: float | None = getattr(reference, field)
+    if value is None:
+        return ()
+    source = f"{reference.title} ({reference.revision})"
+    return (Value(value, None, None, 0, Basis.REFERENCE, Origin.REFERENCE, source, context=reference.context),)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from analysis.feasibility import Verdict
 from analysis.metrics import GIB, Metric
 from analysis.references import Reference
+from analysis.report.choose import of_reference
 from analysis.report.final import why
 from analysis.report.given import MEMORY, ModelEntry
 from analysis.report.model import (
@@ -23,7 +24,7 @@ from analysis.report.model import (
     Strong,
     Table,
 )
-from analysis.report.pages import GENERATE, PEAK, TTFT, Findings, legend_of, of_reference, size, warning, words
+from analysis.report.pages import GENERATE, PEAK, TTFT, Findings, legend_of, size, warning, words
 from analysis.report.shown import NOTHING
 from analysis.report.words import ENCODE_S, MEMORY_MIB, MIB, Words
 from analysis.speed_model import ALL_CORES
@@ -231,9 +232,10 @@ def _about(say: Words, models: Sequence[ModelEntry]) -> tuple[Paragraph, ...]:
     if any(model.sees for model in models):
         seeing = [model.architecture.vision for model in models if model.architecture and model.architecture.vision]
         low, high = (end(2 * one.parameters / MIB + 100 for one in seeing) for end in (min, max))
+        span = f"{low:.0f}" if len(seeing) == 1 else say(f"{low:.0f}–{high:.0f}", f"{low:.0f} to {high:.0f}")
         text = say(
-            f"除语言模型外还需加载视觉编码器（RKNN，FP16），额外占用约 {low:.0f}–{high:.0f} MiB，已计入预估。",
-            f"Beside the language model a vision encoder (RKNN, FP16) is loaded: {low:.0f} to {high:.0f} MiB more, "
+            f"除语言模型外还需加载视觉编码器（RKNN，FP16），额外占用约 {span} MiB，已计入预估。",
+            f"Beside the language model a vision encoder (RKNN, FP16) is loaded: {span} MiB more, "
             "which the prediction has in it.",
         )
         found.append(Paragraph((text,)))
@@ -263,7 +265,7 @@ def _models(found: Findings, models: Sequence[ModelEntry], place: int) -> Table:
                     words(NOTHING if fit.headroom_bytes is None else f"{fit.headroom_bytes / MIB:+.0f}"),
                     words(str(fit.largest_context or NOTHING)),
                     Cell(words=(Strong(say.verdict(fit.verdict)),)),
-                    words(fit.reason if fit.verdict is not Verdict.NO else why(found, model)),
+                    words(why(found, model)),
                 ),
             )
         )
@@ -282,7 +284,7 @@ def _models(found: Findings, models: Sequence[ModelEntry], place: int) -> Table:
             Column("reason", say("说明", "reason")),
         ),
         rows=tuple(rows),
-        notes=found.notes(models),
+        notes=found.notes(models, (MEMORY,)),
     )
 
 
@@ -332,7 +334,7 @@ def _limit(found: Findings) -> Table:
         for n, model in enumerate(risky, 1)
     )
     columns = (*_numbered(say, "RAM"), Column("risk", say("风险", "risk")))
-    return Table("limit", columns, rows, notes=found.notes(risky), empty=say("没有。", "None."))
+    return Table("limit", columns, rows, notes=found.notes(risky, (MEMORY,)), empty=say("没有。", "None."))
 
 
 def _out(found: Findings) -> Block:
@@ -443,7 +445,7 @@ def _published(found: Findings, *, sees: bool) -> Table:
             Column("measured", say("实测 Tokens/s", "measured tokens/s"), GENERATE),
         ),
         rows=tuple(rows),
-        notes=found.notes(shown_models),
+        notes=found.notes(shown_models, (MEMORY, "generate_tps", "image_encode_ms" if sees else "ttft_ms")),
         empty=say("没有公开数据。", "Nothing is published."),
     )
 

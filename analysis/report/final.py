@@ -196,7 +196,7 @@ def _ended_badly(found: Findings, model: ModelEntry) -> str:
 def _can_not(found: Findings) -> Table:
     say = found.say
     rows = [
-        Row(model.name, (words(model.title), words(why(found, model))))
+        Row(model.name, (words(model.title), words(_left_out(found, model))))
         for model in found.given.models
         if not runnable(found.fit(model))
     ]
@@ -220,14 +220,18 @@ def why(found: Findings, model: ModelEntry) -> str:
     moe = model.architecture is not None and model.architecture.moe
     extra = say("；MoE 需加载全部专家权重", "; a mixture of experts has all experts in memory") if moe else ""
     unknown = say("；没有已知支持它的 Runtime", "; no runtime is known to run it") if model.since is None else ""
-    return say("不测试：", "not tested: ") + fit.reason + extra + unknown
+    return fit.reason + extra + unknown
+
+
+def _left_out(found: Findings, model: ModelEntry) -> str:
+    return found.say("不测试：", "not tested: ") + why(found, model)
 
 
 def _remark(found: Findings, model: ModelEntry) -> str:
     """The remark of a model in the summary tables."""
     say, fit = found.say, found.fit(model)
     if not runnable(fit):
-        return why(found, model)
+        return _left_out(found, model)
     cell = found.number(model, GENERATE)
     value = cell.value
     if value is None:
@@ -247,14 +251,14 @@ def _text(found: Findings) -> Table:
     able = [model for model in asked if runnable(found.fit(model))]
     for cores, name in ((1, say("单核 TPS", "one core, TPS")), (2, say("双核 TPS", "two cores, TPS"))):
         told = [
-            f"{model.title} {text}" for model in able if (text := spoken(say, found.number(model, GENERATE, cores), ""))
+            f"{model.title} {text}" for model in able if (text := spoken(say, found.number(model, GENERATE, cores)))
         ]
         done = sum(measured(found.number(model, GENERATE, cores)) for model in able)
         remark = say(f"需 {cores} 核专用模型；已实测 {done} 个", f"needs artifacts for {cores}; {done} measured")
         rows.append(
             Row(
                 f"cores_{cores}",
-                (words(name), words(NOTHING), words("; ".join(map(str.strip, told)) or NOTHING), words(remark)),
+                (words(name), words(NOTHING), words("; ".join(told) or NOTHING), words(remark)),
             )
         )
     return Table(
@@ -266,7 +270,7 @@ def _text(found: Findings) -> Table:
             Column("remark", say("备注", "remark")),
         ),
         rows=tuple(rows),
-        notes=found.notes(able),
+        notes=found.notes(able, (MEMORY, "generate_tps")),
     )
 
 
@@ -297,7 +301,7 @@ def _vision(found: Findings) -> Table:
             Column("remark", say("备注", "remark")),
         ),
         rows=tuple(rows),
-        notes=found.notes(able),
+        notes=found.notes(able, (MEMORY, "generate_tps", "image_encode_ms")),
         empty=say("没有可跑的多模态模型。", "No vision model can run."),
     )
 

@@ -9,7 +9,7 @@ from analysis.cells import Cell as Campaigned
 from analysis.cells import cells
 from analysis.claims import Other
 from analysis.metrics import BY_NAME, CLAIMED, Metric
-from analysis.report.choose import OBSERVED
+from analysis.report.choose import OBSERVED, of_reference
 from analysis.report.given import MEMORY
 from analysis.report.model import (
     Cell,
@@ -29,7 +29,7 @@ from analysis.report.model import (
     Table,
     Value,
 )
-from analysis.report.pages import GENERATE, PEAK, TTFT, Findings, legend_of, of_reference, warning, words
+from analysis.report.pages import GENERATE, PEAK, TTFT, Findings, legend_of, warning, words
 from analysis.report.shown import NOTHING, shown
 from analysis.report.words import Words
 from analysis.runs import Run

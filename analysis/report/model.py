@@ -291,10 +291,11 @@ class Action:
 
 @dataclass(frozen=True)
 class Doubt:
-    """Why a published row, or a number of it, is not believed as it stands."""
+    """Why numbers of a published row are not believed as they stand."""
 
     reference: Reference
-    words: tuple[str, ...]
+    metrics: tuple[str, ...]  # as claims call them
+    words: str
 
 
 @dataclass(frozen=True)

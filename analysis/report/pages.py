@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from analysis.claims import Basis
@@ -23,6 +23,7 @@ from analysis.report.model import (
     Paragraph,
     Prose,
     SpeedRow,
+    Strong,
     Value,
 )
 from analysis.report.shown import legend, shown
@@ -53,26 +54,28 @@ class Findings:
     def number(self, model: ModelEntry, metric: Metric, cores: int | None = None, board: str | None = None) -> Cell:
         """The cell of one number; ``metric`` may show it in another unit than the registry's."""
         found = values(self.given, model.name, cores or self.given.board_class.npu_cores, metric.name, board)
-        return Cell(metric=metric, values=found, doubtful=bool(found) and self.doubted(model, found[0]))
+        doubtful = bool(found) and found[0].basis is Basis.REFERENCE and self._doubted(model, metric, found[0])
+        return Cell(metric=metric, values=found, doubtful=doubtful)
 
-    def doubted(self, model: ModelEntry, value: Value) -> bool:
-        """Is it one of the published numbers that are not believed."""
-        about = (doubt.reference for doubt in self.doubts if doubt.reference.model == model.title)
-        return value.basis is Basis.REFERENCE and any(value.source.startswith(one.title) for one in about)
+    def _doubted(self, model: ModelEntry, metric: Metric, value: Value) -> bool:
+        return any(
+            doubt.reference.model == model.title
+            and metric.name in doubt.metrics
+            and value.source.startswith(doubt.reference.title)
+            for doubt in self.doubts
+        )
 
-    def notes(self, models: Iterable[ModelEntry]) -> tuple[Prose, ...]:
-        """What a reader of these models' published numbers has to know."""
+    def notes(self, models: Iterable[ModelEntry], metrics: Collection[str]) -> tuple[Prose, ...]:
+        """What a reader has to know of these models' published numbers, as far as a table is about them."""
+        target = self.given.board_class
         found: list[Prose] = []
         for model in models:
             for doubt in self.doubts:
-                if doubt.reference.model == model.title:
-                    found += [(f"{model.title} ({doubt.reference.title}): {text}",) for text in doubt.words]
-            found += [(_instead(self.say, asked, why, model),) for asked, why in model.instead_of.items()]
+                one = doubt.reference
+                asked = (one.model, one.npu_cores) == (model.title, target.npu_cores)
+                if asked and one.context in (None, target.context) and not set(doubt.metrics).isdisjoint(metrics):
+                    found.append((Strong(model.title), f" ({one.title}): {doubt.words}"))
         return tuple(dict.fromkeys(found))
-
-
-def _instead(say: Words, asked: str, why: str, model: ModelEntry) -> str:
-    return say(f"「{asked}」并不存在，以 {model.title} 代替。", f"{asked}: {why}.")
 
 
 def words(*spans: str) -> Cell:
@@ -80,12 +83,11 @@ def words(*spans: str) -> Cell:
     return Cell(words=spans)
 
 
-def spoken(say: Words, cell: Cell, unit: str) -> str:
-    """A cell's number within a sentence; empty where there is none."""
-    if cell.metric is None or cell.value is None:
+def spoken(say: Words, cell: Cell, unit: str = "") -> str:
+    """A cell's numbers within a sentence; empty where there is none."""
+    if cell.metric is None:
         return ""
-    texts = [f"{shown(value, cell.metric, say)}" for value in cell.values]
-    return f"{texts[0]} {unit}" + (f" ({texts[1]})" if len(texts) > 1 else "")
+    return " / ".join(shown(value, cell.metric, say, unit) for value in cell.values)
 
 
 def measured(cell: Cell) -> bool:
@@ -126,12 +128,3 @@ def warning(found: Findings) -> tuple[Paragraph, ...]:
         "board and replace no other number.",
     )
     return (Paragraph((text,), remark=True),)
-
-
-def of_reference(reference: Reference, field: str) -> tuple[Value, ...]:
-    """A published number as a cell has it."""
-    value: float | None = getattr(reference, field)
-    if value is None:
-        return ()
-    source = f"{reference.title} ({reference.revision})"
-    return (Value(value, None, None, 0, Basis.REFERENCE, Origin.REFERENCE, source, context=reference.context),)

@@ -7,17 +7,28 @@ with every clock pinned is doubtful, too, since nobody knows what the clocks wer
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from analysis.architecture import Architecture
 from analysis.claims import Basis
-from analysis.constants import BUS_BYTES_PER_CLOCK
+from analysis.constants import BUS_BYTES_PER_CLOCK, GIB
 from analysis.memory_model import predict_memory
-from analysis.physics import check_reference
+from analysis.physics import Impossible, check_reference
 from analysis.quantization import dtype_of
 from analysis.references import Reference
+from analysis.report.given import MEMORY
+from analysis.report.model import Doubt
 from analysis.report.words import Words
 from analysis.speed_model import Clocks, predict_speed
 
 LPDDR4X_HZ = 2112e6  # its highest clock on RK3588, 33.8 GB/s; of a board that does not say which memory it has
+# The field of a reference that a claim's metric is.
+_FIELDS = {
+    MEMORY: "memory_bytes",
+    "generate_tps": "generate_tps",
+    "ttft_ms": "ttft_ms",
+    "image_encode_ms": "encode_ms",
+}
 SLOW = 0.5  # of what is predicted for pinned clocks; governors on demand were seen to cost as much
 
 
@@ -30,31 +41,38 @@ def roofline_tps(arch: Architecture, dtype: str, depth: float, dram_top_hz: floa
     return BUS_BYTES_PER_CLOCK * (dram_top_hz or LPDDR4X_HZ) / read
 
 
-def doubts(one: Reference, arch: Architecture | None, say: Words) -> tuple[str, ...]:
-    """Why a published row, or a number of it, is not believed as it stands: in words, with numbers."""
-    found = [say(f"存疑（原文）：{one.suspect}", one.suspect)] if one.suspect else []
+def doubts(one: Reference, arch: Architecture | None, say: Words) -> Iterator[Doubt]:
+    """Why numbers of a published row are not believed as they stand: in words, with numbers."""
+    there = tuple(metric for metric, field in _FIELDS.items() if getattr(one, field) is not None)
+    if one.suspect:
+        said = say(one.suspect_zh or one.suspect, one.suspect)
+        told = tuple(metric for metric in there if metric == MEMORY) if one.suspect.startswith("memory:") else there
+        yield Doubt(one, told, said)
+        return
     if arch is None:
-        return tuple(found)
+        return
     for wrong in check_reference(one, arch):
-        if wrong.metric == "memory_bytes" and one.memory_bytes is not None and one.context is not None:
-            need = predict_memory(arch, one.dtype or "w8a8", one.context, one.runtime).total
-            gib = (one.memory_bytes / 2**30, need / 2**30, one.memory_bytes / need - 1)
-            zh = "内存 {:.2f} GiB，而权重、KV cache、运行时与视觉编码器合计 {:.2f} GiB（{:+.0%}）".format(*gib)
-        else:
-            zh = f"未通过物理检查：{wrong.reason}"
-        found.append(say(zh, wrong.reason))
+        metrics = tuple(metric for metric, field in _FIELDS.items() if field == wrong.metric)
+        yield Doubt(one, metrics, say(_impossible(one, arch, wrong), wrong.reason))
     if one.generate_tps is not None and one.dtype is not None and dtype_of(one.dtype) is not None:
         pinned = predict_speed(arch, one.dtype, one.npu_cores, one.runtime, clocks=Clocks.PINNED).generate_tps.value
         share = one.generate_tps / pinned
         if share < SLOW:
-            found.append(
-                say(
-                    f"{one.generate_tps:g} tok/s 仅为锁频预测值 {pinned:.1f} 的 {share:.0%}，当时的时钟状态没有记录",
-                    f"{one.generate_tps:g} tok/s is {share:.0%} of what is predicted for pinned clocks ({pinned:.1f}); "
-                    "what the clocks were is not recorded",
-                )
+            slow = say(
+                f"{one.generate_tps:g} tok/s 仅为锁频预测值 {pinned:.1f} 的 {share:.0%}，当时的时钟状态没有记录",
+                f"{one.generate_tps:g} tok/s is {share:.0%} of what is predicted for pinned clocks ({pinned:.1f}); "
+                "what the clocks were is not recorded",
             )
-    return tuple(found)
+            yield Doubt(one, ("generate_tps",), slow)
+
+
+def _impossible(one: Reference, arch: Architecture, wrong: Impossible) -> str:
+    """Physics' reason in Chinese."""
+    if wrong.metric != "memory_bytes" or one.memory_bytes is None or one.context is None:
+        return f"未通过物理检查：{wrong.reason}"
+    need = predict_memory(arch, one.dtype or "w8a8", one.context, one.runtime).total
+    gib = (one.memory_bytes / GIB, need / GIB, one.memory_bytes / need - 1)
+    return "内存 {:.2f} GiB，而权重、KV cache、运行时与视觉编码器合计 {:.2f} GiB（{:+.0%}）".format(*gib)
 
 
 def comparable(basis: Basis) -> bool:

@@ -15,13 +15,14 @@ DOUBT = "†"  # beside a number that is believed to be wrong
 NOTHING = "-"
 
 
-def shown(value: Value, metric: Metric, say: Words) -> str:
-    """One value, without its unit."""
+def shown(value: Value, metric: Metric, say: Words, unit: str = "") -> str:
+    """One value; the unit only where no heading has it."""
     parts = [metric.text(value.value)]
     if value.low is not None and value.high is not None:
         low, high = metric.text(value.low), metric.text(value.high)
         if (low, high) != (parts[0], parts[0]):
             parts.append(f"({low}–{high})")
+    parts += [unit] if unit else []
     if value.origin.letter:
         parts.append(value.origin.letter)
     elif value.basis is Basis.OWN_PREDICTION:

@@ -6,10 +6,10 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping
 
-from analysis.claims import Claim
+from analysis.claims import Basis, Claim
 from analysis.metrics import CLAIMED
 from analysis.references import Reference
-from analysis.report.choose import OBSERVED, as_value, origin_of
+from analysis.report.choose import OBSERVED, as_value, of_reference, origin_of
 from analysis.report.given import MEMORY, Given
 from analysis.report.model import CoresRow, FleetRow, Origin, SpeedRow, Value
 from analysis.report.roofline import comparable, roofline_tps
@@ -17,6 +17,8 @@ from analysis.report.roofline import comparable, roofline_tps
 SCALED = ("generate_tps", "prefill_tps", "ttft_ms", "vision_ttft_ms", "image_encode_ms")
 FLEET = ("generate_tps", "ttft_ms", "vision_ttft_ms", MEMORY)
 _VENDOR = "benchmark.md"
+# A ratio of predictions is one of constants; two references are of two boards, if not from one publication.
+_NO_RATIO = (Basis.PREDICTION, Basis.OWN_PREDICTION, Basis.REFERENCE)
 
 _Subject = tuple[str, str | None, int | None, int | None, int | None, str | None, str]
 
@@ -85,17 +87,16 @@ def vendor_reference(given: Given, title: str, cores: int | None, field: str) ->
 
 
 def cores_rows(given: Given) -> tuple[CoresRow, ...]:
-    """Each number that is known at two core counts or more, of one board (or none), basis and origin."""
+    """Each number that ran, or that one publication has, at two core counts or more."""
     groups: defaultdict[tuple[object, ...], dict[int, Value]] = defaultdict(dict)
     about: dict[tuple[object, ...], Claim] = {}
     for claim in given.claims:
         subject = claim.subject
-        if subject.metric not in SCALED or subject.npu_cores is None:
+        if subject.metric not in SCALED or subject.npu_cores is None or claim.basis in _NO_RATIO:
             continue
-        kind = "ran" if claim.basis in OBSERVED else claim.basis
         origin = origin_of(claim, given.virtual)
         asked = (subject.vision_cores, subject.context, subject.workload)
-        group: tuple[object, ...] = (subject.model, subject.board, subject.metric, *asked, kind, origin)
+        group: tuple[object, ...] = (subject.model, subject.board, subject.metric, *asked, origin)
         about.setdefault(group, claim)
         groups[group][subject.npu_cores] = as_value(claim, given.virtual)
     rows = []
@@ -120,6 +121,7 @@ def cores_rows(given: Given) -> tuple[CoresRow, ...]:
                 workload=subject.workload,
             )
         )
+    rows += _published_cores(given)
     names = [model.name for model in given.models]
     return tuple(
         sorted(
@@ -131,10 +133,30 @@ def cores_rows(given: Given) -> tuple[CoresRow, ...]:
                 row.board or "",
                 row.context or 0,
                 row.workload or "",
-                next(iter(row.values.values())).basis,
+                next(iter(row.values.values())).origin,
+                next(iter(row.values.values())).source,
             ),
         )
     )
+
+
+def _published_cores(given: Given) -> list[CoresRow]:
+    """The speeds that one publication has of one model at two core counts or more."""
+    metric = CLAIMED["generate_tps"]
+    rows = []
+    for model in given.models:
+        by_title: defaultdict[str, dict[int, Value]] = defaultdict(dict)
+        for one in given.references:
+            if one.model == model.title and one.generate_tps is not None and not one.suspect:
+                (value,) = of_reference(one, "generate_tps")
+                by_title[value.source].setdefault(one.npu_cores, value)
+        for found in by_title.values():
+            if len(found) > 1:
+                up = _speed_up(found, faster_is_more=True)
+                shares = {cores: ratio / cores for cores, ratio in up.items()}
+                found = {cores: found[cores] for cores in sorted(found)}
+                rows.append(CoresRow(model.name, model.title, None, metric, found, up, shares))
+    return rows
 
 
 def _speed_up(found: Mapping[int, Value], *, faster_is_more: bool) -> dict[int, float]:
