@@ -16,7 +16,7 @@ from analysis.metrics import GIB
 from analysis.report.choose import OBSERVED, values
 from analysis.report.fits import needs_available
 from analysis.report.given import MEMORY, Given, ModelEntry
-from analysis.report.model import Action, Code, Doubt, FeasibilityRow, Kind, Origin, Strong
+from analysis.report.model import Action, Doubt, FeasibilityRow, Kind, Origin, Strong
 from analysis.report.words import Words
 
 CORES = (1, 2, 3)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
 
 from analysis.feasibility import Verdict
-from analysis.metrics import GIB, Metric
-from analysis.references import Reference
-from analysis.report.choose import of_reference
+from analysis.metrics import GIB
 from analysis.report.final import why
 from analysis.report.given import MEMORY, ModelEntry
 from analysis.report.model import (
     Block,
     Bullets,
-    Cell,
     Column,
     Document,
     FeasibilityRow,
@@ -24,22 +21,27 @@ from analysis.report.model import (
     Strong,
     Table,
 )
-from analysis.report.pages import GENERATE, PEAK, TTFT, Findings, legend_of, size, warning, words
+from analysis.report.pages import Findings, legend_of, warning, words
+from analysis.report.published_tables import published, unpublished
+from analysis.report.series import families
 from analysis.report.shown import NOTHING
-from analysis.report.words import ENCODE_S, MEMORY_MIB, MIB, Words
+from analysis.report.words import MIB, Words
 from analysis.speed_model import ALL_CORES
 
 NAME = "feasibility_report"
-_VENDOR = "benchmark.md"
+_NAMED = 8  # boards in one cell; the workbook has each
 
 
 def feasibility_report(found: Findings) -> Document:
     """The page."""
     say, target = found.say, found.given.board_class
     gb = f"{target.total_bytes / 1e9:.0f}GB"
-    families = _families(found)
     listed = [
-        Section(f"1.{place} {name}", (*_about(say, models), _models(found, models, place)), level=3)
+        Section(
+            f"1.{place} {name}",
+            (*_about(say, models), *_four_bits(found, models), _models(found, models, place)),
+            level=3,
+        )
         for place, (name, models) in enumerate(families, 1)
     ]
     return Document(
@@ -68,9 +70,11 @@ def feasibility_report(found: Findings) -> Document:
                     Paragraph(
                         (
                             say(
-                                "下列数字为他人公布；最后一列是本项目的实测值，有实测时以实测为准。",
+                                "下列数字为他人公布；最后一列是本项目的实测值，有实测时以实测为准。"
+                                "整份存疑的来源只列在 reports/benchmark_log.md。",
                                 "Published by others; the last column is what was measured here and, where there is "
-                                "such a number, the one to go by.",
+                                "such a number, the one to go by. Publications that are doubtful as a whole are in "
+                                "reports/benchmark_log.md.",
                             ),
                         )
                     ),
@@ -78,7 +82,7 @@ def feasibility_report(found: Findings) -> Document:
             ),
             Section(
                 say(f"纯文本 LLM (RK3588, {target.npu_cores} cores)", f"Text LLM (RK3588, {target.npu_cores} cores)"),
-                (_published(found, sees=False), *_unpublished(found)),
+                (published(found, sees=False), *unpublished(found)),
                 level=3,
             ),
             Section(
@@ -86,7 +90,7 @@ def feasibility_report(found: Findings) -> Document:
                     f"多模态 VLM (RK3588, {target.npu_cores} cores, 448x448 分辨率)",
                     f"Multimodal VLM (RK3588, {target.npu_cores} cores, 448x448 pixels)",
                 ),
-                (_published(found, sees=True), *_pointer(say)),
+                (published(found, sees=True), *_pointer(say)),
                 level=3,
             ),
             Section(say("标记说明", "Marks"), legend_of(say)[1:]),
@@ -192,106 +196,10 @@ def _budget(found: Findings) -> Paragraph:
         f"系统本身（内核、桌面、服务）按常驻 {used:.1f} GiB 计，空闲可用 {free:.2f} GiB；再留 {reserve:.0f} MiB，"
         f"模型预算为 {budget:.2f} GiB。某块板子的预算以其自身空闲可用内存为准。",
         f"Kernel, desktop and services are taken to hold {used:.1f} GiB, so {free:.2f} GiB are available when idle; "
-        f"less {reserve:.0f} MiB in reserve, a model may need {budget:.2f} GiB. A board with evidence is judged by its own "
-        "figure.",
+        f"less {reserve:.0f} MiB in reserve, a model may need {budget:.2f} GiB. A board with evidence is "
+        "judged by its own figure.",
     )
     return Paragraph((text,))
-
-
-def _families(found: Findings) -> list[tuple[str, list[ModelEntry]]]:
-    """The two reports' three series, and what else is in the catalogue."""
-    say = found.say
-    left = list(found.given.models)
-    families: list[tuple[str, list[ModelEntry]]] = []
-    for start, name in (
-        ("InternVL3.5-", say("InternVL3.5 系列", "InternVL3.5")),
-        ("Qwen3-VL-", say("Qwen3-VL 多模态系列", "Qwen3-VL, multimodal")),
-        ("Qwen3-", say("Qwen3 纯文本系列", "Qwen3, text")),
-        ("", say("目录中的其他模型", "Other models of the catalogue")),
-    ):
-        mine = [model for model in left if model.title.startswith(start)]
-        left = [model for model in left if model not in mine]
-        if mine:
-            families.append((name, mine))
-    order = ("InternVL3.5", "Qwen3 ", "Qwen3,", "Qwen3-VL")
-    families.sort(key=lambda one: next((place for place, start in enumerate(order) if one[0].startswith(start)), 9))
-    return families
-
-
-def _about(say: Words, models: Sequence[ModelEntry]) -> tuple[Paragraph, ...]:
-    found = []
-    for model in models:
-        for asked, reason in model.instead_of.items():
-            text = say(
-                f"「{asked}」并不存在，以最接近的 {model.title} 代替；同系列密集模型为 "
-                + say.listed([one.title.rpartition("-")[2] for one in models])
-                + "。",
-                f"{asked}: {reason}.",
-            )
-            found.append(Paragraph((Strong(say("注意", "Note")), say("：", ": "), text), remark=True))
-    if any(model.sees for model in models):
-        seeing = [model.architecture.vision for model in models if model.architecture and model.architecture.vision]
-        low, high = (end(2 * one.parameters / MIB + 100 for one in seeing) for end in (min, max))
-        span = f"{low:.0f}" if len(seeing) == 1 else say(f"{low:.0f}–{high:.0f}", f"{low:.0f} to {high:.0f}")
-        text = say(
-            f"除语言模型外还需加载视觉编码器（RKNN，FP16），额外占用约 {span} MiB，已计入预估。",
-            f"Beside the language model a vision encoder (RKNN, FP16) is loaded: {span} MiB more, "
-            "which the prediction has in it.",
-        )
-        found.append(Paragraph((text,)))
-    return tuple(found)
-
-
-def _models(found: Findings, models: Sequence[ModelEntry], place: int) -> Table:
-    say = found.say
-    rows = []
-    for model in models:
-        fit = found.fit(model)
-        name = model.title + "".join(f" ({asked}?)" for asked in model.instead_of)
-        support = (
-            say(f"v{model.since} 起支持", f"v{model.since} and later") if model.since else say("未知", "not known")
-        )
-        tried = "" if "not tried" not in model.support else say("（该尺寸未验证）", " (size not tried)")
-        rows.append(
-            Row(
-                model.name,
-                (
-                    words(name),
-                    words(size(say, model)),
-                    words(support + tried),
-                    words(model.dtype),
-                    words(_need(fit)),
-                    Cell(metric=MEMORY_MIB, values=fit.measured),
-                    words(NOTHING if fit.headroom_bytes is None else f"{fit.headroom_bytes / MIB:+.0f}"),
-                    words(str(fit.largest_context or NOTHING)),
-                    Cell(words=(Strong(say.verdict(fit.verdict)),)),
-                    words(why(found, model)),
-                ),
-            )
-        )
-    return Table(
-        key=f"models_{place}",
-        columns=(
-            Column("model", say("模型", "model")),
-            Column("size", say("参数量", "parameters")),
-            Column("support", say("RKLLM 支持", "RKLLM support")),
-            Column("dtype", say("量化方式", "quantization")),
-            Column("predicted", say("预估 RAM (MiB)", "predicted RAM (MiB)")),
-            Column(MEMORY, say("实测 RAM (MiB)", "measured RAM (MiB)"), MEMORY_MIB),
-            Column("headroom", say("余量 (MiB)", "headroom (MiB)")),
-            Column("context", say("最大上下文", "largest context")),
-            Column("verdict", say("可行性", "verdict")),
-            Column("reason", say("说明", "reason")),
-        ),
-        rows=tuple(rows),
-        notes=found.notes(models, (MEMORY,)),
-    )
-
-
-def _need(fit: FeasibilityRow) -> str:
-    if fit.predicted is None:
-        return NOTHING
-    return f"{fit.predicted.value / MIB:,.0f} ({fit.predicted.low / MIB:,.0f}–{fit.predicted.high / MIB:,.0f}) P"
 
 
 def _ram(found: Findings, model: ModelEntry) -> str:
@@ -373,112 +281,36 @@ def _each_board(found: Findings) -> tuple[Section, ...]:
     if not found.given.boards:
         return ()
     of_class = {row.model: row.verdict for row in found.feasibility if row.board is None}
+    other: defaultdict[tuple[str, Verdict | None], list[FeasibilityRow]] = defaultdict(list)
+    for row in found.feasibility:
+        if row.board is not None and row.verdict != of_class[row.model]:
+            other[row.model, row.verdict].append(row)
     virtual = found.given.virtual
-    other = [row for row in found.feasibility if row.board is not None and row.verdict != of_class[row.model]]
-    rows = tuple(
-        Row(
-            f"{row.model}@{row.board}",
-            (
-                words(row.title),
-                words(f"{row.board}{' (S)' if row.board in virtual else ''}"),
-                words(say.verdict(row.verdict)),
-                words(row.reason),
-            ),
-        )
-        for row in other
-    )
+    rows = []
+    for (model, verdict), these in sorted(other.items(), key=lambda one: _place(found, one[0][0])):
+        names = [f"{row.board}{' (S)' if row.board in virtual else ''}" for row in these]
+        more = say(f" 等 {len(names)} 块", f" and {len(names) - _NAMED} more") if len(names) > _NAMED else ""
+        budgets = sorted((row.budget_bytes or 0.0) / GIB for row in these)
+        span = f"{budgets[0]:.2f}" + (f"–{budgets[-1]:.2f}" if budgets[-1] - budgets[0] >= 0.005 else "")
+        cells = (these[0].title, say.listed(names[:_NAMED]) + more, say.verdict(verdict), span)
+        rows.append(Row(model, tuple(words(text) for text in cells)))
     table = Table(
         key="boards_differ",
         columns=(
             Column("model", say("模型", "model")),
             Column("board", say("板子", "board")),
             Column("verdict", say("可行性", "verdict")),
-            Column("reason", say("说明", "reason")),
+            Column("budget", say("预算 (GiB)", "budget (GiB)")),
         ),
-        rows=rows,
+        rows=tuple(rows),
         empty=say("没有板子与上表判定不同。", "No board's verdict differs from those above."),
     )
     heading = say("与上述判定不同的板子", "Boards whose verdict differs from those above")
     return (Section(heading, (table,), level=3),)
 
 
-def _published(found: Findings, *, sees: bool) -> Table:
-    """Every believed or doubted row of others, at the class' cores and runtime."""
-    say, target = found.say, found.given.board_class
-    ram: Metric = PEAK if sees else MEMORY_MIB
-    doubted = [doubt.reference for doubt in found.doubts]
-    rows = []
-    shown_models = []
-    for model in found.given.models:
-        if model.sees is not sees:
-            continue
-        here = [one for one in found.given.references if _asked(one, model, target.runtime, target.npu_cores)]
-        if here:
-            shown_models.append(model)
-        for one in here:
-            doubtful = one in doubted
-            times = of_reference(one, "encode_ms" if sees else "ttft_ms")
-            rows.append(
-                Row(
-                    model.name,
-                    (
-                        words(model.title),
-                        words((one.dtype or NOTHING).upper()),
-                        Cell(metric=ENCODE_S if sees else TTFT, values=times, doubtful=doubtful and bool(times)),
-                        _of(one, "generate_tps", GENERATE, doubtful=doubtful),
-                        _of(one, "memory_bytes", ram, doubtful=doubtful),
-                        words(f"{one.title} ({one.revision})"),
-                        _measured(found, model),
-                    ),
-                )
-            )
-    encode = say("Vision Encoder 耗时 (s)", "vision encoder (s)")
-    return Table(
-        key="published_vision" if sees else "published_text",
-        columns=(
-            Column("model", say("模型", "model")),
-            Column("dtype", say("量化", "quantization")),
-            Column("image_encode_ms", encode, ENCODE_S) if sees else Column("ttft_ms", "TTFT (ms)", TTFT),
-            Column("generate_tps", "Decode Tokens/s" if sees else "Tokens/s", GENERATE),
-            Column(MEMORY, f"RAM ({ram.unit})", ram),
-            Column("source", say("备注（来源）", "remark (source)") if sees else say("来源", "source")),
-            Column("measured", say("实测 Tokens/s", "measured tokens/s"), GENERATE),
-        ),
-        rows=tuple(rows),
-        notes=found.notes(shown_models, (MEMORY, "generate_tps", "image_encode_ms" if sees else "ttft_ms")),
-        empty=say("没有公开数据。", "Nothing is published."),
-    )
-
-
-def _asked(one: Reference, model: ModelEntry, runtime: str, cores: int) -> bool:
-    """Of the vendor's tables, which repeat themselves release by release, the one of the runtime that is meant."""
-    if one.model != model.title or one.npu_cores != cores:
-        return False
-    return _VENDOR not in one.title or one.runtime == runtime
-
-
-def _of(one: Reference, field: str, metric: Metric, *, doubtful: bool) -> Cell:
-    values = of_reference(one, field)
-    return Cell(metric=metric, values=values, doubtful=doubtful and bool(values))
-
-
-def _measured(found: Findings, model: ModelEntry) -> Cell:
-    cell = found.number(model, GENERATE)
-    return Cell(metric=GENERATE, values=tuple(value for value in cell.values if value.n))
-
-
-def _unpublished(found: Findings) -> tuple[Paragraph, ...]:
-    say = found.say
-    vendor = {one.model for one in found.given.references if _VENDOR in one.title}
-    asked = [one for one in found.given.models if not one.sees and found.fit(one).verdict is not Verdict.NO]
-    left = [one.title for one in asked if one.title not in vendor]
-    if not left:
-        return ()
-    text = say(
-        f"{say.listed(left)} 没有官方 benchmark，需实测；判定不可行的模型不测试。",
-        f"The vendor has published nothing of {say.listed(left)}: to be measured. What can not run is not tested.",
-    )
-    return (Paragraph((text,), remark=True),)
+def _place(found: Findings, model: str) -> int:
+    return [one.name for one in found.given.models].index(model)
 
 
 def _pointer(say: Words) -> tuple[Block, ...]:

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from analysis.cells import Cell as Campaigned
 from analysis.cells import cells
 from analysis.claims import Other
+from analysis.feasibility import Verdict
 from analysis.metrics import BY_NAME, CLAIMED, Metric
+from analysis.references import Reference
 from analysis.report.choose import OBSERVED, of_reference
 from analysis.report.given import MEMORY
 from analysis.report.model import (
@@ -43,7 +45,8 @@ def benchmark_log(found: Findings, conditions: tuple[Definition, ...], definitio
     """The page."""
     say = found.say
     ran = [row for row in found.speed if any(value.basis in OBSERVED for value in row.values.values())]
-    rest = [row for row in found.speed if row not in ran]
+    out = {row.model for row in found.feasibility if row.board is None and row.verdict is Verdict.NO}
+    rest = [row for row in found.speed if row not in ran and row.model not in out]
     sees = {model.name for model in found.given.models if model.sees}
     return Document(
         name=NAME,
@@ -113,7 +116,7 @@ def _speed_row(say: Words, row: SpeedRow, metrics: list[Metric]) -> Row:
                 Cell(metric=metric, values=(row.values[metric.name],) if metric.name in row.values else ())
                 for metric in metrics
             ),
-            words(NOTHING if row.of_reference is None else f"{row.of_reference:.0%}"),
+            words(NOTHING if row.of_reference is None else f"{row.of_reference:.0%} ({row.reference})"),
             words(NOTHING if row.of_roofline is None else f"{row.of_roofline:.0%}"),
             words(_sources(say, row)),
             Cell(words=_links(value.evidence for value in row.values.values())),
@@ -129,9 +132,11 @@ def _sources(say: Words, row: SpeedRow) -> str:
         by[f"{say.basis(value.basis, value.origin)}{say('：', ': ')}{value.source}"].append(
             metric.title if metric else name
         )
+    memory = row.values.get(MEMORY)
+    witness = f"; {memory.note}" if memory is not None and memory.note and memory.n else ""
     if len(by) == 1:
-        return next(iter(by))
-    return "; ".join(f"{say.listed(names)}: {text}" for text, names in by.items())
+        return next(iter(by)) + witness
+    return "; ".join(f"{say.listed(names)}: {text}" for text, names in by.items()) + witness
 
 
 def _links(evidence: Iterable[tuple[str, ...]]) -> Prose:
@@ -317,7 +322,9 @@ def _campaigned(say: Words, campaign: str, cell: Campaigned, evidence: tuple[str
 
 def _references(found: Findings) -> Table:
     say = found.say
-    doubts = {doubt.reference: doubt.words for doubt in found.doubts}
+    doubts: defaultdict[Reference, list[str]] = defaultdict(list)
+    for doubt in found.doubts:
+        doubts[doubt.reference].append(doubt.words)
     asked = {model.title for model in found.given.models}
     rows = []
     for one in found.given.references:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from analysis.claims import Basis
 from analysis.feasibility import Verdict
 from analysis.metrics import BY_NAME, CLAIMED, Metric
-from analysis.references import Reference
 from analysis.report.choose import OBSERVED, values
 from analysis.report.given import MEMORY, Given, ModelEntry
 from analysis.report.model import (
