@@ -37,12 +37,8 @@ def feasibility_report(found: Findings) -> Document:
     say, target = found.say, found.given.board_class
     gb = f"{target.total_bytes / 1e9:.0f}GB"
     listed = [
-        Section(
-            f"1.{place} {name}",
-            (*_about(say, models), *_four_bits(found, models), _models(found, models, place)),
-            level=3,
-        )
-        for place, (name, models) in enumerate(families, 1)
+        Section(f"1.{place} {name}", series(found, models, place), level=3)
+        for place, (name, models) in enumerate(families(found), 1)
     ]
     return Document(
         name=NAME,

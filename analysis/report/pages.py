@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from analysis.claims import Basis
 from analysis.feasibility import Verdict
 from analysis.metrics import BY_NAME, CLAIMED, Metric
+from analysis.references import Reference
 from analysis.report.choose import OBSERVED, values
 from analysis.report.given import MEMORY, Given, ModelEntry
 from analysis.report.model import (
@@ -25,12 +27,14 @@ from analysis.report.model import (
     Strong,
     Value,
 )
-from analysis.report.shown import legend, shown
+from analysis.report.roofline import FIELDS
+from analysis.report.shown import DOUBT, legend, shown
 from analysis.report.words import Words
 
 GENERATE = BY_NAME["generate_tps"]
 TTFT = BY_NAME["ttft_ms"]
 PEAK = CLAIMED[MEMORY]
+_QUOTED = "report of the team"  # in the source of what the earlier reports said
 
 
 @dataclass(frozen=True)
@@ -64,17 +68,31 @@ class Findings:
             for doubt in self.doubts
         )
 
+    def known(self, one: Reference) -> bool:
+        """Is a publication worth a reader's time: not one in which every row is doubtful, unless the reports quote it."""
+        sound = (row.title == one.title and not row.suspect for row in self.given.references)
+        return _QUOTED in one.source or any(sound)
+
     def notes(self, models: Iterable[ModelEntry], metrics: Collection[str]) -> tuple[Prose, ...]:
         """What a reader has to know of these models' published numbers, as far as a table is about them."""
-        target = self.given.board_class
-        found: list[Prose] = []
-        for model in models:
-            for doubt in self.doubts:
-                one = doubt.reference
-                asked = (one.model, one.npu_cores) == (model.title, target.npu_cores)
-                if asked and one.context in (None, target.context) and not set(doubt.metrics).isdisjoint(metrics):
-                    found.append((Strong(model.title), f" ({one.title}): {doubt.words}"))
-        return tuple(dict.fromkeys(found))
+        target, titles = self.given.board_class, {model.title for model in models}
+        told: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for doubt in self.doubts:
+            one, about = doubt.reference, [name for name in doubt.metrics if name in metrics]
+            asked = one.model in titles and one.npu_cores == target.npu_cores and one.context in (None, target.context)
+            if asked and about and self.known(one):
+                numbers = ", ".join(_number(one, name) for name in about)
+                told[one.title, doubt.words].append(f"{one.model} {numbers}")
+        return tuple(
+            (f"{DOUBT} ", Strong(self.say("；", "; ").join(dict.fromkeys(about))), f" ({title}): {text}")
+            for (title, text), about in told.items()
+        )
+
+
+def _number(one: Reference, name: str) -> str:
+    metric = CLAIMED[name]
+    value: float | None = getattr(one, FIELDS[name])
+    return f"{metric.text(value)} {metric.unit}"
 
 
 def words(*spans: str) -> Cell:

@@ -1,4 +1,4 @@
-"""Section 3 of the feasibility report: what others have published, each row with its source, beside what was measured."""
+"""Section 3 of the feasibility report: what others have published, each row with its source and what was measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from analysis.report.words import ENCODE_S, MEMORY_MIB
 
 _VENDOR = "benchmark.md"
 _DECODER = "-decoder"  # what the vendor lists of a vision model: its language model alone
-_QUOTED = "report of the team"
 
 
 def published(found: Findings, *, sees: bool) -> Table:
@@ -68,8 +67,7 @@ def _asked(found: Findings, one: Reference, model: ModelEntry) -> bool:
         return False
     if _VENDOR in one.title:
         return one.runtime == target.runtime
-    sound = (row.title == one.title and not row.suspect for row in found.given.references)
-    return _QUOTED in one.source or any(sound)
+    return found.known(one)
 
 
 def _of(found: Findings, one: Reference, field: str, metric: Metric) -> Cell:

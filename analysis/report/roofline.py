@@ -23,7 +23,7 @@ from analysis.speed_model import Clocks, predict_speed
 
 LPDDR4X_HZ = 2112e6  # its highest clock on RK3588, 33.8 GB/s; of a board that does not say which memory it has
 # The field of a reference that a claim's metric is.
-_FIELDS = {
+FIELDS = {
     MEMORY: "memory_bytes",
     "generate_tps": "generate_tps",
     "ttft_ms": "ttft_ms",
@@ -43,7 +43,7 @@ def roofline_tps(arch: Architecture, dtype: str, depth: float, dram_top_hz: floa
 
 def doubts(one: Reference, arch: Architecture | None, say: Words) -> Iterator[Doubt]:
     """Why numbers of a published row are not believed as they stand: in words, with numbers."""
-    there = tuple(metric for metric, field in _FIELDS.items() if getattr(one, field) is not None)
+    there = tuple(metric for metric, field in FIELDS.items() if getattr(one, field) is not None)
     if one.suspect:
         said = say(one.suspect_zh or one.suspect, one.suspect)
         told = tuple(metric for metric in there if metric == MEMORY) if one.suspect.startswith("memory:") else there
@@ -52,16 +52,16 @@ def doubts(one: Reference, arch: Architecture | None, say: Words) -> Iterator[Do
     if arch is None:
         return
     for wrong in check_reference(one, arch):
-        metrics = tuple(metric for metric, field in _FIELDS.items() if field == wrong.metric)
+        metrics = tuple(metric for metric, field in FIELDS.items() if field == wrong.metric)
         yield Doubt(one, metrics, say(_impossible(one, arch, wrong), wrong.reason))
     if one.generate_tps is not None and one.dtype is not None and dtype_of(one.dtype) is not None:
         pinned = predict_speed(arch, one.dtype, one.npu_cores, one.runtime, clocks=Clocks.PINNED).generate_tps.value
         share = one.generate_tps / pinned
         if share < SLOW:
             slow = say(
-                f"{one.generate_tps:g} tok/s 仅为锁频预测值 {pinned:.1f} 的 {share:.0%}，当时的时钟状态没有记录",
-                f"{one.generate_tps:g} tok/s is {share:.0%} of what is predicted for pinned clocks ({pinned:.1f}); "
-                "what the clocks were is not recorded",
+                f"仅为锁频预测值 {pinned:.1f} tok/s 的 {share:.0%}，当时的时钟状态没有记录",
+                f"{share:.0%} of what is predicted for pinned clocks ({pinned:.1f} tok/s); what the clocks were is not "
+                "recorded",
             )
             yield Doubt(one, ("generate_tps",), slow)
 
