@@ -23,7 +23,7 @@ from analysis.report.model import (
 )
 from analysis.report.pages import Findings, legend_of, warning, words
 from analysis.report.published_tables import published, unpublished
-from analysis.report.series import families
+from analysis.report.series import families, series
 from analysis.report.shown import NOTHING
 from analysis.report.words import MIB, Words
 from analysis.speed_model import ALL_CORES

@@ -69,7 +69,7 @@ class Findings:
         )
 
     def known(self, one: Reference) -> bool:
-        """Is a publication worth a reader's time: not one in which every row is doubtful, unless the reports quote it."""
+        """Is a publication worth telling of: not where every row is doubtful, unless the earlier reports quote it."""
         sound = (row.title == one.title and not row.suspect for row in self.given.references)
         return _QUOTED in one.source or any(sound)
 
