@@ -378,6 +378,8 @@ def _defined(say: Words, key: str, defined: Iterable[Definition]) -> Table:
     return Table(
         key=key,
         columns=(Column("name", say("名称", "name")), Column("means", say("含义", "meaning"))),
-        rows=tuple(Row(one.name, (Cell(words=(Strong(one.name),)), words(one.means))) for one in defined),
+        rows=tuple(
+            Row(f"{key}_{n}", (Cell(words=(Strong(one.name),)), words(one.means))) for n, one in enumerate(defined)
+        ),
         empty=say("没有。", "None."),
     )
