@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from analysis.cells import Cell as Campaigned
 from analysis.cells import cells
-from analysis.claims import Other
+from analysis.claims import Basis, Other
 from analysis.feasibility import Verdict
 from analysis.metrics import BY_NAME, CLAIMED, Metric
 from analysis.references import Reference
-from analysis.report.choose import OBSERVED, of_reference
+from analysis.report.choose import OBSERVED, of_reference, origin_of
 from analysis.report.given import MEMORY
 from analysis.report.model import (
     Cell,
@@ -128,10 +128,8 @@ def _sources(say: Words, row: SpeedRow) -> str:
     """What the numbers of a row rest on; said once where all rest on the same."""
     by: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in row.values.items():
-        metric = CLAIMED.get(name)
-        by[f"{say.basis(value.basis, value.origin)}{say('：', ': ')}{value.source}"].append(
-            metric.title if metric else name
-        )
+        source = "" if value.basis is Basis.PREDICTION else f"{say('：', ': ')}{value.source}"
+        by[say.basis(value.basis, value.origin) + source].append(say.of(CLAIMED[name]).partition(" (")[0])
     memory = row.values.get(MEMORY)
     witness = f"; {memory.note}" if memory is not None and memory.note and memory.n else ""
     if len(by) == 1:
@@ -208,28 +206,30 @@ def _fleet(say: Words, rows: Iterable[FleetRow]) -> Table:
 
 
 def _others(found: Findings) -> Table:
-    """What a claim was chosen over, and what was not believed."""
+    """What measurements were chosen over, and runs' numbers that are not believed. A simulation replaces nothing; what of
+    publications is not believed is in their own table."""
     say = found.say
     rows: dict[tuple[str, ...], Row] = {}
     for claim in found.given.claims:
-        metric = CLAIMED.get(claim.subject.metric)
+        metric = CLAIMED[claim.subject.metric]
         entry = found.given.model(claim.subject.model)
-        if metric is None:
-            continue
         title = entry.title if entry else claim.subject.model
-        cores = str(claim.subject.npu_cores or NOTHING)
-        mine = f"{metric.text(claim.value)} ({say.basis(claim.basis, _origin(claim.origin))})"
-        for other, what in (
-            *((one, say("取代", "replaced")) for one in claim.replaced),
-            *((one, say("隔离", "quarantined")) for one in claim.quarantined),
-        ):
-            told = _other(say, metric, other)
-            where = claim.subject.board or say("（同类板）", "(any)")
-            key = (title, cores, metric.name, what, *told, where, mine)
-            rows[key] = Row(
-                claim.subject.model,
-                tuple(words(text) for text in (title, where, cores, say.of(metric), mine, what, *told)),
-            )
+        origin, board = origin_of(claim, found.given.virtual), claim.subject.board
+        real = claim.basis in OBSERVED and origin is not Origin.SIMULATED and board is None
+        asked = [(one, say("取代", "replaced")) for one in claim.replaced if real]
+        doubted = (one for one in claim.quarantined if one.basis in OBSERVED and board is not None)
+        asked += [(one, say("隔离", "quarantined")) for one in doubted]
+        mine = f"{metric.text(claim.value)} ({say.basis(claim.basis, origin)})"
+        place = (
+            title,
+            board or say("（同类板）", "(any)"),
+            str(claim.subject.npu_cores or NOTHING),
+            say.of(metric),
+            mine,
+        )
+        for other, what in asked:
+            told = (*place, what, *_other(metric, other))
+            rows[told] = Row(claim.subject.model, tuple(words(text) for text in told))
     return Table(
         key="others",
         columns=(
@@ -249,11 +249,7 @@ def _others(found: Findings) -> Table:
     )
 
 
-def _origin(text: str) -> Origin:
-    return Origin(text) if text in ("measured", "simulated", "manual") else Origin.MEASURED
-
-
-def _other(say: Words, metric: Metric, other: Other) -> tuple[str, str, str, str]:
+def _other(metric: Metric, other: Other) -> tuple[str, str, str, str]:
     letter = {"reference": " R", "prediction": " P", "own_prediction": " P"}.get(other.basis, "")
     return (
         metric.text(other.value) + letter,
