@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from analysis.cells import Cell as Campaigned
 from analysis.cells import cells
@@ -116,12 +117,20 @@ def _speed_row(say: Words, row: SpeedRow, metrics: list[Metric]) -> Row:
                 Cell(metric=metric, values=(row.values[metric.name],) if metric.name in row.values else ())
                 for metric in metrics
             ),
-            words(NOTHING if row.of_reference is None else f"{row.of_reference:.0%} ({row.reference})"),
-            words(NOTHING if row.of_roofline is None else f"{row.of_roofline:.0%}"),
+            words(
+                NOTHING if row.of_reference is None else f"{row.of_reference:.0%}{_mark(row.values)} ({row.reference})"
+            ),
+            words(NOTHING if row.of_roofline is None else f"{row.of_roofline:.0%}{_mark(row.values)}"),
             words(_sources(say, row)),
             Cell(words=_links(value.evidence for value in row.values.values())),
         ),
     )
+
+
+def _mark(values: Mapping[Any, Value]) -> str:
+    """A ratio of simulated numbers is simulated, too."""
+    simulated = any(value.origin is Origin.SIMULATED for value in values.values())
+    return f" {Origin.SIMULATED.letter}" if simulated else ""
 
 
 def _sources(say: Words, row: SpeedRow) -> str:
@@ -165,8 +174,14 @@ def _cores(say: Words, rows: Iterable[CoresRow]) -> Table:
                     words(row.board or say("（同类板）", "(any)")),
                     words(say.of(row.metric)),
                     *(Cell(metric=row.metric, values=(row.values[n],) if n in row.values else ()) for n in (1, 2, 3)),
-                    *(words(f"{row.speed_up[n]:.2f}x" if n in row.speed_up else NOTHING) for n in (2, 3)),
-                    *(words(f"{row.efficiency[n]:.0%}" if n in row.efficiency else NOTHING) for n in (2, 3)),
+                    *(
+                        words(f"{row.speed_up[n]:.2f}x{_mark(row.values)}" if n in row.speed_up else NOTHING)
+                        for n in (2, 3)
+                    ),
+                    *(
+                        words(f"{row.efficiency[n]:.0%}{_mark(row.values)}" if n in row.efficiency else NOTHING)
+                        for n in (2, 3)
+                    ),
                 ),
             )
             for row in rows
@@ -195,7 +210,7 @@ def _fleet(say: Words, rows: Iterable[FleetRow]) -> Table:
                     words(say.of(row.metric)),
                     words(board),
                     Cell(metric=row.metric, values=(value,)),
-                    words(f"{row.deviation[board]:+.1%}" if board in row.deviation else NOTHING),
+                    words(f"{row.deviation[board]:+.1%}{_mark(row.values)}" if board in row.deviation else NOTHING),
                 ),
             )
             for row in rows
@@ -206,8 +221,10 @@ def _fleet(say: Words, rows: Iterable[FleetRow]) -> Table:
 
 
 def _others(found: Findings) -> Table:
-    """What measurements were chosen over, and runs' numbers that are not believed. A simulation replaces nothing; what of
-    publications is not believed is in their own table."""
+    """What measurements were chosen over, and runs' numbers that are not believed.
+
+    A simulation replaces nothing. What is not believed of publications is in their own table.
+    """
     say = found.say
     rows: dict[tuple[str, ...], Row] = {}
     for claim in found.given.claims:

@@ -219,6 +219,9 @@ def test_simulated_numbers_are_marked_wherever_they_are_and_replace_nothing(noth
         assert "They say nothing about any real board" in text
         shown = [part for line in text.splitlines() for part in line.split(" | ") if "27.77" in part]
         assert shown and all(re.search(r"27\.77 (\(simulated\)|(TPS )?S\b)", part) for part in shown), shown
+    ratio = odd - 50
+    shares = re.findall(rf"\| {ratio / 32.16:.0%}( S)? ", page(report.document("benchmark_log"), report))
+    assert shares and all(shares)
     assert "| 32.16 R; 27.77 S n=3 |" in row_text(report, "final_report", "text", "qwen3-0.6b")
     kinds = [action.kind for action in report.actions if "qwen3-0.6b" in action.models]
     assert Kind.MEASURE in kinds
