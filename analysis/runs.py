@@ -16,9 +16,11 @@ from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unread
 from analysis.metrics import BY_NAME, GIB
 from analysis.outcome import End, Judgement, Logs, Outcome, judge
 from analysis.parse import ParsedRun, parse_run
+from analysis.parse.integrity import Check
 from analysis.plan_of_run import missed_gates, planned, spec_problem
 from analysis.reboot import Why, explain
 from analysis.stated import checks_of_stated, contradicted, stated_end, stated_text
+from analysis.telemetry import Telemetry
 from analysis.text import plain
 from analysis.witnesses import available_drop, disagreement
 
@@ -167,8 +169,22 @@ def _ended(files: RunFiles, spec: Record) -> End | None:
     return _end(files.record("end.json")) or (stated_end(spec) if spec.text("origin") == MANUAL else None)
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """A run with what it was judged by."""
+
+    run: Run
+    checks: tuple[Check, ...]  # of its logs
+    telemetry: Telemetry
+
+
 def read_run(files: RunFiles) -> Run:
     """One run from its evidence; nothing that lies in the folder makes this raise."""
+    return read_evidence(files).run
+
+
+def read_evidence(files: RunFiles) -> Evidence:
+    """The same with what it was judged by."""
     records = {name: files.record(f"{name}.json") for name in ("spec", "start", "end", "outcome")}
     facts = [files.record(f"facts.{when}.json") for when in ("before", "after")]
     problem = spec_problem(files, records["spec"])
@@ -268,11 +284,11 @@ def read_run(files: RunFiles) -> Run:
         memory_note=disagreement(**memory),
         max_temperature_mc=telemetry.hottest_mc,
         duration_s=end.duration_s if end else None,
-        log=_relative(files, log_file),
+        log=relative_log(files, log_file),
         log_file=log_file,
     )
     before = _fields(facts[0])
-    return replace(
+    run = replace(
         run,
         condition=condition_fingerprint(
             Conditions(
@@ -290,6 +306,7 @@ def read_run(files: RunFiles) -> Run:
             )
         ),
     )
+    return Evidence(run, parsed.checks, telemetry)
 
 
 def _compared(run: Run) -> dict[str, Any]:
@@ -349,7 +366,7 @@ def _first(records: list[Record | Unreadable | None], path: str) -> str | None:
     return next((text for record in records if (text := _fields(record).text(path)) is not None), None)
 
 
-def _relative(files: RunFiles, log_file: Path | None) -> str:
+def relative_log(files: RunFiles, log_file: Path | None) -> str:
     """As seen from the project, which is the folder that ``collected`` lies in."""
     parts = [files.collected.name or "collected", files.campaign, files.board, files.run]
     return "/".join([*parts, log_file.name] if log_file else parts)

@@ -127,6 +127,10 @@ def _speed_row(say: Words, row: SpeedRow, metrics: list[Metric]) -> Row:
     )
 
 
+def _share(row: SpeedRow, share: float | None) -> str:
+    return NOTHING if share is None else f"{share:.0%}{_mark(row.values)}"
+
+
 def _mark(values: Mapping[Any, Value]) -> str:
     """A ratio of simulated numbers is simulated, too."""
     simulated = any(value.origin is Origin.SIMULATED for value in values.values())

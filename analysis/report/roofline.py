@@ -46,9 +46,11 @@ def doubts(one: Reference, arch: Architecture | None, say: Words) -> Iterator[Do
     there = tuple(metric for metric, field in FIELDS.items() if getattr(one, field) is not None)
     if one.suspect:
         said = say(one.suspect_zh or one.suspect, one.suspect)
-        told = tuple(metric for metric in there if metric == MEMORY) if one.suspect.startswith("memory:") else there
+        of = {"memory": "memory_bytes"}.get(one.suspect_of or "", one.suspect_of)
+        told = tuple(metric for metric in there if of in (None, FIELDS[metric]))
         yield Doubt(one, told, said)
-        return
+        if of is None:
+            return
     if arch is None:
         return
     for wrong in check_reference(one, arch):

@@ -16,8 +16,9 @@ from analysis.claiming import claims
 from analysis.feasibility import Verdict
 from analysis.metrics import GIB
 from analysis.outcome import Outcome
+from analysis.predictions import KnownModel
 from analysis.report.build import build_report
-from analysis.report.given import ArtifactEntry, BoardFacts, Given, known_models
+from analysis.report.given import ArtifactEntry, BoardFacts, Given
 from analysis.report.model import LANGUAGES, Kind, Lang, Origin, Report, Table, Value
 from analysis.runs import MEASURED, SIMULATED, Run, Workload
 from analysis.writers.report_markdown import page, write_pages
@@ -64,7 +65,8 @@ def run(n: int = 0, board: str = "a", origin: str = MEASURED, **more: object) ->
 
 
 def with_runs(given: Given, *runs: Run) -> Given:
-    known = known_models(given.models, given.board_class.runtime)
+    runtime = given.board_class.runtime
+    known = {one.name: KnownModel(one.title, one.architecture, one.dtype, runtime) for one in given.models}
     made = claims(runs, given.references, known, context=given.board_class.context)
     return replace(given, runs=tuple(runs), claims=made)
 
