@@ -14,11 +14,12 @@ import pytest
 import tasks
 from analysis.claiming import claims
 from analysis.feasibility import Verdict
-from analysis.metrics import GIB
+from analysis.metrics import GIB, METRICS
 from analysis.outcome import Outcome
 from analysis.predictions import KnownModel
 from analysis.report.build import build_report
 from analysis.report.given import ArtifactEntry, BoardFacts, Given
+from analysis.report.glossary import ZH
 from analysis.report.model import LANGUAGES, Kind, Lang, Origin, Report, Table, Value
 from analysis.runs import MEASURED, SIMULATED, Run, Workload
 from analysis.writers.report_markdown import page, write_pages
@@ -357,6 +358,24 @@ def test_evidence_is_linked_from_where_the_pages_lie(nothing: Given) -> None:
     links = re.findall(r"\]\(([^)]*)\)", page(report.document("benchmark_log"), report))
     assert "../collected/c1/a/000/stdout.log" in links
     assert all(link.startswith("../collected/") for link in links)
+
+
+def test_every_metric_is_explained_in_both_languages(nothing: Given) -> None:
+    assert set(ZH) == {metric.name for metric in METRICS}
+    for lang in LANGUAGES:
+        told = build_report(nothing, lang).definitions
+        assert len({one.name for one in told}) == len(told) and all(one.means for one in told)
+
+
+def test_the_log_is_one_file_in_whatever_language(nothing: Given, tmp_path: Path) -> None:
+    written = [path.name for lang in LANGUAGES for path in write_pages(build_report(nothing, lang), tmp_path)]
+    assert sorted(set(written)) == [
+        "benchmark_log.md",
+        "feasibility_report.en.md",
+        "feasibility_report.zh.md",
+        "final_report.en.md",
+        "final_report.zh.md",
+    ]
 
 
 def every_value(report: Report) -> Iterator[Value]:
