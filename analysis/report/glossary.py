@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ZH = {
-    "ttft_ms": "首 token 时间，取 Runtime 的 Prefill 行总耗时（第一个 token 也在其中）；不含加载、分词与终端输出，仅纯文本",
+    "ttft_ms": "首 token 时间，取 Runtime 的 Prefill 行总耗时（含第一个 token）；不含加载、分词与终端输出，仅纯文本",
     "image_encode_ms": "一张图通过视觉编码器的耗时，取 demo 自己的计时；绝不是加载耗时。VLM_NPU 不打印它",
     "vision_ttft_ms": "图像编码加 Prefill 行总耗时：多模态从图像到首 token 的时间，不含加载",
     "prefill_tps": "prompt token 数 / Prefill 耗时，取 Runtime 的 Prefill 行",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import re
 import shutil
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from invoke import Task
 
 import tasks
 from analysis.claiming import claims
@@ -310,12 +312,12 @@ def test_a_missing_model_file_is_suggested_until_it_is_here(nothing: Given) -> N
 
 
 def test_suggested_commands_can_be_typed(nothing: Given) -> None:
-    verbs = {task.name: task for task in vars(tasks).values() if hasattr(task, "get_arguments")}
+    verbs = {task.name: task for task in vars(tasks).values() if isinstance(task, Task)}
     commands = [action.command for action in build_report(nothing, "en").actions if action.command]
     assert commands
     for command in commands:
         program, verb, *words = command.split()
-        options = {f"--{name}" for argument in verbs[verb].get_arguments() for name in argument.names}
+        options = {f"--{name.replace('_', '-')}" for name in inspect.signature(verbs[verb].body).parameters}
         assert program == "invoke" and {word for word in words if word.startswith("--")} <= options
 
 
