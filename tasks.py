@@ -2,6 +2,7 @@
 
 from verbs.boards import add, boards, trust
 from verbs.checks import check
+from verbs.explain import explain
 from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo, nightly
 from verbs.models import models
@@ -19,6 +20,7 @@ __all__ = [
     "check",
     "collect",
     "demo",
+    "explain",
     "import_",
     "models",
     "nightly",
