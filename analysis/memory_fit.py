@@ -5,9 +5,9 @@ What a model's tensors take follows from its architecture to the byte; what the 
     measured = layers + head + embeddings + vision + base + vocabulary x words + cache x K and V of the whole context
 
 ``base``, ``vocabulary`` and ``cache`` are fitted, by non-negative least squares on relative errors. How many of the
-three the measurements can carry is decided by the measurements: from none (the published constants) to all, that is
-taken which predicts models best that were left out. Below four models nothing is fitted. ``cache`` is 1 for what the whole
-board must have and small for what the process touches, so the witnesses of memory are fitted apart.
+three the measurements can carry is decided by the measurements: from none (the published constants) to all, those are
+taken that predict best what was left out. Below four models nothing is fitted. ``cache`` is 1 for what the whole board
+must have and small for what the process touches, so the witnesses of memory are fitted apart.
 """
 
 from __future__ import annotations
