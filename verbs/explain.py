@@ -31,7 +31,7 @@ LOG_LIMIT_BYTES = 64 * 2**20
     positional=["path"],
 )
 def explain(
-    _c: Context, path: str | None = None, board: str = "", model: str = "", cores: str = "", format: str = "table"
+    _c: Context, path: str = "", board: str = "", model: str = "", cores: str = "", format: str = "table"
 ) -> None:
     """Say why a speed is what it is: checks, ranked by effect.
 

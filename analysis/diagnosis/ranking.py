@@ -1,7 +1,7 @@
 """Findings of one run, and of several together, by what each would explain of the number. Pure.
 
 An effect is the share of a token's or of the prompt's time that would go with the cause, whichever is larger. It is
-bounded by how much slower the run is than predicted, with a tenth for the prediction's own error: a low clock that a
+bounded by how much slower the run is than predicted, with room for the prediction's own error: a low clock that a
 number does not miss is no reason for anything. What decides whether there is a number at all stands before all.
 """
 
@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from analysis.diagnosis.finding import Cost, Finding, Left, State
 from analysis.diagnosis.observed import Observed
-from analysis.diagnosis.registry import DIRECT, INCLUDED, RESIDUAL
+from analysis.diagnosis.registry import DIRECT, INCLUDED, NOTES, RESIDUAL
 
-SLACK = 0.10  # of the predicted time; the model's mean errors are 2.6 % for a token and 9 % for a prompt
+TOKEN_SLACK, PROMPT_SLACK = 0.05, 0.09  # of the predicted time: the model's mean errors are 2.6 and 9 %
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,14 @@ def rank(examined: Sequence[Sequence[Ranked]]) -> tuple[tuple[Ranked, ...], tupl
             good.append(fine[0])
         else:
             open_.append(answers[0].finding)
-    # sorted() is stable: the registry's order decides between equals
-    ranked.sort(key=lambda one: (not one.finding.decides, -one.effect if not one.finding.decides else 0.0))
+    ranked.sort(key=_place)  # stable: the registry's order decides between equals
     return tuple(ranked), tuple(good), tuple(open_)
+
+
+def _place(one: Ranked) -> tuple[bool, float, bool]:
+    if one.finding.decides:
+        return (False, 0.0, False)
+    return (True, -round(one.effect, 2), one.finding.check in NOTES)
 
 
 def _together(found: Sequence[Ranked], of_runs: int) -> Ranked:
@@ -101,15 +106,15 @@ def _with_effect(one: Finding, seen: Observed) -> Ranked:
         return Ranked(one)
     return Ranked(
         one,
-        _share(one.cost.token_s, seen.token_s, expected.token_s),
-        _share(one.cost.prompt_s, seen.prompt_s, expected.prompt_s),
+        _share(one.cost.token_s, seen.token_s, expected.token_s, TOKEN_SLACK),
+        _share(one.cost.prompt_s, seen.prompt_s, expected.prompt_s, PROMPT_SLACK),
     )
 
 
-def _share(cost_s: float, seen_s: float | None, expected_s: float | None) -> float | None:
+def _share(cost_s: float, seen_s: float | None, expected_s: float | None, slack: float) -> float | None:
     if seen_s is None or expected_s is None:
         return None
-    return min(cost_s, max(0.0, seen_s - (1 - SLACK) * expected_s)) / seen_s
+    return min(cost_s, max(0.0, seen_s - (1 - slack) * expected_s)) / seen_s
 
 
 def _cost_of(findings: Sequence[Finding], check: str) -> float:

@@ -62,3 +62,4 @@ DIRECT: tuple[Direct, ...] = (
 )
 RESIDUAL: tuple[Residual, ...] = (dram_node, board_fit, rest)
 INCLUDED = {"throttle": ("cpu_clock", "npu_clock")}  # whose cost is told by the first, too
+NOTES = frozenset({"pins", "idle_states", "storage", "software"})  # after what has no effect either
