@@ -15,7 +15,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.architecture import Architecture
 from analysis.constants import MIB
@@ -58,6 +58,7 @@ class MemoryFit:
     left_out: float
     worst: float
     published_error: float
+    origin: str = ""
 
     def predict(self, tensors: float, vocab: int, cache: float) -> float:
         """Bytes."""
@@ -115,13 +116,13 @@ def memory_points(
 
 
 def fits_of(runs: Sequence[Run], architectures: Mapping[str, Architecture], witness: str) -> tuple[MemoryFit, ...]:
-    """The fit of each runtime that has enough models, of runs of one origin."""
+    """The fit of each origin and runtime that has enough models."""
     found = []
-    for (_, runtime), points in sorted(memory_points(runs, architectures, witness).items(), key=str):
+    for (origin, runtime), points in sorted(memory_points(runs, architectures, witness).items(), key=str):
         constants = constants_of(release_of(runtime))
         published = (constants.base_bytes, constants.vocab_bytes, 1.0)
         if (fit := fit_memory(points, runtime, published)) is not None:
-            found.append(fit)
+            found.append(replace(fit, origin=origin))
     return tuple(found)
 
 

@@ -124,7 +124,8 @@ def _sentence(
             return "; ".join([*parts, "nothing found costs speed", f"to note: {first.finding.observed}"])
         return "; ".join([*parts, "nothing was found that costs speed"])
     checks = {one.finding.check for one in named}
-    parts += [one.observed for one in fine if one.check in _SIDES and one.check not in checks][:1]
+    sides = {one.check: one.observed for one in fine}
+    parts += [sides[name] for name in _SIDES if name in sides and name not in checks][:1]
     parts.append(f"{named[0].finding.observed} ({effect_text(named[0])})")
     return "; ".join([*parts, f"try: {named[0].finding.action}"])
 
