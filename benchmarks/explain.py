@@ -31,7 +31,7 @@ from benchmarks.report import Row
 ROUNDS = 3
 TARGET = 0.9
 TIME_SCALE = 10
-MODELS = ("qwen3-0.6b", "qwen3-1.7b")
+MODELS = ("qwen3-0.6b",)
 NEW_TOKENS = 96
 WAIT_S = 900.0
 NOTICED = 0.10

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from invoke import Context
+from invoke import Argument, Context, Task
 
 from verbs.kit import PROJECT, verb
 
@@ -20,6 +20,30 @@ if TYPE_CHECKING:
 LOG_LIMIT_BYTES = 64 * 2**20
 
 
+class _FileOrBoard(Argument):
+    """A positional that may be left out where a board is named; Invoke knows required ones only."""
+
+    board: Argument
+
+    @property
+    def value(self) -> Any:
+        return self._value if self._value is not None or self.board.value is None else ""
+
+    @value.setter
+    def value(self, value: str) -> None:
+        self.set_value(value)
+
+
+class _Explain(Task):  # type: ignore[type-arg]
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        arguments = super().get_arguments(ignore_unknown_help)
+        at = next(place for place, one in enumerate(arguments) if one.name == "path")
+        plain = arguments[at]
+        arguments[at] = path = _FileOrBoard(names=plain.names, kind=str, help=plain.help, positional=True)
+        path.board = next(one for one in arguments if one.name == "board")
+        return arguments
+
+
 @verb(
     help={
         "path": "a log, or - for standard input; needs no board and no inventory",
@@ -29,9 +53,15 @@ LOG_LIMIT_BYTES = 64 * 2**20
         "format": "table, json or md",
     },
     positional=["path"],
+    klass=_Explain,
 )
 def explain(
-    _c: Context, path: str = "", board: str = "", model: str = "", cores: str = "", format: str = "table"
+    _c: Context,
+    path: str | None = None,
+    board: str | None = None,
+    model: str = "",
+    cores: str = "",
+    format: str = "table",
 ) -> None:
     """Say why a speed is what it is: checks, ranked by effect.
 

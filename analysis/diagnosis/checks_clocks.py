@@ -202,7 +202,9 @@ def _mean_hz(seen: Observed, name: str, column: str) -> float | None:
         return seen.busy.mean_hz[column]
     for clock in seen.clocks.clocks if seen.clocks is not None else ():
         if name in (clock.name, clock.kind) and clock.kind in NEAR_TOP:
-            mean = mean_of_work(clock.residency_ms, None if clock.pinned else seen.work_s)
+            # A pin that was late has its low time before the work, and nobody knows how much of it: all counts alike.
+            late = clock.pinned and clock.start != clock.wanted
+            mean = mean_of_work(clock.residency_ms, None if late else seen.work_s, rests_at_top=clock.pinned)
             if mean is not None:
                 return mean
             ends = [hz for hz in (clock.start, clock.end) if hz]  # a driver that does not count while it is pinned

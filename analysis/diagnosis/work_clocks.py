@@ -2,7 +2,7 @@
 
 Two witnesses. The kernel's residency counts every millisecond between the first and the last look, so what was not work
 has to come off it: the time that prompt and answer took is in the log, the rest is taken off the lowest clocks first,
-which is where an on-demand governor spends it. A pinned clock does not rest: of it nothing comes off.
+which is where an on-demand governor spends it. A pinned clock rests at its top, so of it the highest comes off first.
 Samples while the NPU was busy are the other witness: few, but of the work itself.
 """
 
@@ -27,20 +27,22 @@ class BusySamples:
     mean_hz: Mapping[str, float] = field(default_factory=dict)
 
 
-def mean_of_work(residency_ms: Mapping[int, float], work_s: float | None) -> float | None:
+def mean_of_work(
+    residency_ms: Mapping[int, float], work_s: float | None, *, rests_at_top: bool = False
+) -> float | None:
     """Mean clock of the ``work_s`` seconds that were work; of everything where nobody knows how long that was."""
     total = sum(residency_ms.values())
     if total <= 0:
         return None
     idle = 0.0 if work_s is None else max(0.0, total - work_s * 1000)
     kept: list[tuple[int, float]] = []
-    for hz, ms in sorted(residency_ms.items()):
+    for hz, ms in sorted(residency_ms.items(), reverse=rests_at_top):
         off = min(ms, idle)
         idle -= off
         if ms > off:
             kept.append((hz, ms - off))
     if not kept:
-        return float(max(residency_ms))
+        return float(min(residency_ms) if rests_at_top else max(residency_ms))
     return sum(hz * ms for hz, ms in kept) / sum(ms for _, ms in kept)
 
 

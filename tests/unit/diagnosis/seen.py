@@ -36,7 +36,7 @@ def clocks(*, pinned: bool = True, **hz: int) -> Clocks:
     rows = []
     for name, top in TOP.items():
         at = hz.get(name, top)
-        rows.append(Clock(kinds[name], name, top if pinned else None, None, at, at, {at: 10_000.0}))
+        rows.append(Clock(kinds[name], name, top if pinned else None, None, top if pinned else at, at, {at: 10_000.0}))
     return Clocks("pinned" if pinned else "as_is", tuple(rows))
 
 

@@ -84,6 +84,7 @@ def test_what_was_not_work_comes_off_the_lowest_clocks() -> None:
     residency = {500: 6000.0, 1000: 2000.0, 2000: 2000.0}
     assert mean_of_work(residency, 3.0) == pytest.approx((1000 + 2 * 2000) / 3)  # 7 of 10 s were no work
     assert mean_of_work(residency, None) == pytest.approx(900)  # (3000 + 2000 + 4000) / 10
+    assert mean_of_work(residency, 3.0, rests_at_top=True) == 500  # and of a pinned clock off the highest
     assert mean_of_work({}, 3.0) is None
     assert mean_of_work({500: 10.0}, 0.0) == 500
 
