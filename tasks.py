@@ -3,6 +3,7 @@
 from verbs.boards import add, boards, trust
 from verbs.checks import check
 from verbs.compare import compare
+from verbs.explain import explain
 from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo, nightly
 from verbs.models import models
@@ -22,6 +23,7 @@ __all__ = [
     "collect",
     "compare",
     "demo",
+    "explain",
     "import_",
     "models",
     "nightly",
