@@ -98,6 +98,8 @@ def asked(request: Request) -> dict[str, Any]:
         "clocks": request.clocks,
         "gates": request.gates.to_json(),
         "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
+        "due": None if request.due is None else {name: list(cells) for name, cells in request.due.items()},
+        "set_point_of": request.set_point_of,
     }
 
 
@@ -136,6 +138,8 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
         gates=Limits(**data.get("gates", {})),
         only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
         vision_cores=tuple(data["vision_cores"]),
+        due=data.get("due") and {name: tuple(cells) for name, cells in data["due"].items()},
+        set_point_of=data.get("set_point_of"),
     )
 
 

@@ -33,7 +33,8 @@ class Request:
     ``most_repeats``: up to so many, while the repeats of a cell differ too much. ``limit_s`` is None where nobody said
     it: each run then has what it needs. ``only``: by board, the run ids to take from the whole list, each with the
     warm-up of its cell; None takes all. ``clocks``: the profile that a board's clocks are pinned to while it runs.
-    ``gates``: what a board has to keep to before each run.
+    ``gates``: what a board has to keep to before each run; with ``set_point_of``, as warm as that campaign began.
+    ``due``: by board, the numbers of the cells in the order in which they are due; None: nobody knows.
     """
 
     boards: tuple[BoardEntry, ...]
@@ -50,6 +51,8 @@ class Request:
     gates: Limits = field(default_factory=Limits)
     only: Mapping[str, frozenset[str]] | None = None
     vision_cores: tuple[int, ...] = (VISION_CORES,)
+    due: Mapping[str, tuple[int, ...]] | None = None
+    set_point_of: str | None = None
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -138,7 +141,8 @@ def _no_demo(entry: BoardEntry, key: str, what: str, said: str) -> ConfigError:
 
 
 def _planned(request: Request, entry: BoardEntry, repeats: range, *, first: int) -> Iterator[PlannedRun]:
-    order = in_order(len(request.cells), repeats, request.ordering, request.seed, entry.name)
+    cells = None if request.due is None else request.due[entry.name]
+    order = in_order(len(request.cells), repeats, request.ordering, request.seed, entry.name, cells)
     for index, (number, repeat) in enumerate(order, start=first):
         cell = request.cells[number]
         artifact, encoder, lacking = None, None, None

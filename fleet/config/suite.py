@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from fleet import defaults
 from fleet.cell import Ordering
+from fleet.config.canary import Canary
 from fleet.config.catalogue import Count
 from fleet.config.fields import Frozen, Name, Text, at_least_one, once, refuse
 from fleet.config.validate import validated
@@ -88,6 +89,7 @@ class Suite(Frozen):
     clocks: Annotated[Text, AfterValidator(_clocks)] | None = None  # pinned, no-dmc or as-is
 
     gates: SuiteGates = SuiteGates()
+    canary: Canary = Canary()  # of a night
 
     @model_validator(mode="after")
     def _most_is_not_less(self) -> Suite:
