@@ -3,8 +3,10 @@
 from verbs.boards import add, boards, trust
 from verbs.checks import check
 from verbs.leases import release, reserve, who
-from verbs.measure import bench, demo, nightly
+from verbs.health import health
+from verbs.measure import bench, demo
 from verbs.models import models
+from verbs.nightly import nightly
 from verbs.provision import provision
 from verbs.push import push
 from verbs.results import collect, import_, parse
@@ -19,6 +21,7 @@ __all__ = [
     "check",
     "collect",
     "demo",
+    "health",
     "import_",
     "models",
     "nightly",

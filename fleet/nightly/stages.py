@@ -50,7 +50,8 @@ class Means:
     ``drive`` works through a campaign and is interrupted by KeyboardInterrupt; ``order_of`` brings the cells of a
     request into the order in which they are due; ``canary`` judges a board's canary of a campaign; ``judge`` judges a
     night, its second argument being the campaign in which what it suspected was measured again; ``report`` writes
-    what is derived; ``tell`` sends a title and a text, and says what went wrong in doing so.
+    what is derived; ``tell`` sends a title and a text, and says what went wrong in doing so; ``say`` is told what is
+    begun.
     """
 
     now: Clock
@@ -60,6 +61,7 @@ class Means:
     judge: Callable[[str, str | None], Sequence[Finding]]
     report: Callable[[Night], Sequence[str]]
     tell: Callable[[Night], str | None]
+    say: Callable[[str], object]
 
 
 @dataclass
@@ -100,6 +102,7 @@ class NightWork:
         ):
             if stage in self.night.over and stage is not Stage.LEASE:
                 continue
+            self.means.say(f"{self.night.name}: {stage}")
             try:
                 results = work()
             except FleetError as error:
@@ -146,18 +149,25 @@ class NightWork:
         return results | self.boards.lease([entry for entry in self.entries if entry.name not in results])
 
     def _canary(self) -> Results:
-        entries = self._in(Stage.CANARY)
-        if not entries:
-            return {}
-        name = canary_of(self.night.name)
-        driven = self._drive(name, lambda: self.canary(entries))
+        """Once, and for whom it went wrong once more: one unlucky canary is no sick board."""
+        results: Results = {}
+        suspects = self._in(Stage.CANARY)
+        for name in canaries_of(self.night.name):
+            if suspects:
+                entries = suspects
+                results |= self._canaries(name, entries)
+                suspects = [entry for entry in entries if results[entry.name].code == ExitCode.VERDICT]
+        return results
+
+    def _canaries(self, campaign: str, entries: Sequence[BoardEntry]) -> Results:
+        driven = self._drive(campaign, lambda: self.canary(entries))
         results: Results = {}
         for entry in entries:
             error = driven.get(entry.name)
             if error is not None:
                 results[entry.name] = of_error(error)
                 continue
-            judged = self.means.canary(name, entry.name)
+            judged = self.means.canary(campaign, entry.name)
             sick = judged.trouble is not None
             code = ExitCode.VERDICT if sick else ExitCode.GOOD
             results[entry.name] = Done(Status.SICK if sick else Status.OK, judged.trouble or judged.seen, int(code))
@@ -253,9 +263,9 @@ class NightWork:
         return {one.board: one.error for one in result.boards}
 
 
-def canary_of(night: str) -> str:
-    """The name of the campaign of a night's canaries."""
-    return f"{night}-canary"
+def canaries_of(night: str) -> tuple[str, str]:
+    """The names of the campaigns of a night's canaries: of all, and of those that went wrong in the first."""
+    return f"{night}-canary", f"{night}-canary-2"
 
 
 def again_of(night: str) -> str:

@@ -1,0 +1,200 @@
+"""What the logs of a night mean: the judgements that ``fleet.nightly`` takes from ``analysis``."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analysis.nights import NightVerdict, Series
+    from analysis.runs import Run
+    from fleet.cell import Cell
+    from fleet.nightly.night import Finding, Nights
+    from fleet.nightly.stages import Canary
+    from fleet.plan import Request
+    from fleet.session import Session
+
+
+def judge(session: Session, nights: Nights) -> Callable[[str, str | None], Sequence[Finding]]:
+    """What became worse in a night, by the nights before it; the second argument of the answer is the campaign of its
+    second measurements, None as long as there is none."""
+
+    def of_night(name: str, again: str | None) -> Sequence[Finding]:
+        from analysis.nights import again_name, judge_night, read_nights
+
+        runs = [run for night in _names(nights, name) for run in _runs(session, night)]
+        runs += [run for night in _names(nights, name) if night != name for run in _runs(session, again_name(night))]
+        runs += _runs(session, again) if again else []
+        tonight = [run for run in runs if run.campaign == name]
+        if not any(run.counts for run in tonight):
+            return ()
+        return tuple(_findings(judge_night(read_nights(runs)), tonight))
+
+    return of_night
+
+
+def _findings(verdict: NightVerdict, tonight: Sequence[Run]) -> list[Finding]:
+    from analysis.metrics import BY_NAME
+    from fleet.nightly.night import Finding
+
+    def of_series(kind: str, series: Series, sentence: str, again: tuple[str, ...] = ()) -> Finding:
+        return Finding(kind, series.board, series.cell, BY_NAME[series.metric].title, sentence, again=again)
+
+    found = [
+        Finding(
+            "regression" if one.new else "still worse",
+            ", ".join(one.boards),
+            one.cell,
+            BY_NAME[one.metric].title,
+            f"{one.sentence}; {one.command}",
+            since=one.first_bad,
+            alarm=True,
+        )
+        for one in verdict.alarms
+    ]
+    for series in verdict.suspects:
+        runs = tuple(run.run for run in tonight if _in_cell(run, series) and not run.warmup)
+        found.append(of_series("suspect", series, f"{_off(verdict, series)}, and not measured again", runs))
+    found += [of_series("flaky", one, f"{_off(verdict, one)} at first, and fine once more") for one in verdict.flaky]
+    found += [
+        of_series("conditions", one.series, f"{'; '.join(one.changed)}: {_by(one.ratio)} than before")
+        for one in verdict.cards
+    ]
+    found += [of_series("slowly", one.series, one.sentence) for one in verdict.notes]
+    for kind, some in (("no number", verdict.unknown), ("doubtful", verdict.doubtful)):
+        counted = Counter((series.board, why) for series, why in some)
+        found += [Finding(kind, board, "", f"{n} numbers", why) for (board, why), n in counted.items()]
+    return found
+
+
+def _in_cell(run: Run, series: Series) -> bool:
+    from analysis.nights.values import cell_of
+
+    return (run.board, cell_of(run)) == (series.board, series.cell)
+
+
+def canary(
+    session: Session, nights: Nights, bands: Mapping[str, tuple[float, float]]
+) -> Callable[[str, str], Canary]:
+    """Is a board's canary where it should be: in the suite's band, else in that of its own good nights under the same
+    conditions. Nights that are too few for a band hold nobody back."""
+
+    def of_board(campaign: str, board: str) -> Canary:
+        from analysis.metrics import BY_NAME
+        from analysis.nights.health import band_of
+        from analysis.repeats import STEADY
+        from fleet.nightly.stages import Canary
+
+        runs = [run for run in _runs(session, campaign) if run.board == board and not run.warmup]
+        valid = [run for run in runs if run.counts]
+        if not valid:
+            why = next((f"{run.outcome}: {run.reason}" for run in runs if run.reason), "there is none")
+            return Canary(f"no canary run ended well: {why}")
+        history = _accepted(session, nights, board, campaign)
+        seen, wrong = [], []
+        for name in dict.fromkeys((*STEADY, *bands)):
+            metric, value = BY_NAME[name], _median(valid, name)
+            if value is None:
+                continue
+            before = [
+                found
+                for some in history
+                if some[-1].condition == valid[-1].condition and (found := _median(some, name)) is not None
+            ]
+            own = None if name in bands else band_of(before)
+            band = bands.get(name) or (own and (own.low, own.high))
+            told = f"{metric.title} {metric.text(value)} {metric.unit}"
+            if band is None:
+                seen.append(f"{told} (no band yet)")
+                continue
+            expected = f"{metric.text(band[0])} to {metric.text(band[1])}"
+            seen.append(f"{told} ({expected})")
+            if not band[0] <= value <= band[1]:
+                wrong.append(f"{told}, expected {expected}")
+        return Canary("; ".join(wrong) or None, "; ".join(seen))
+
+    return of_board
+
+
+def _accepted(session: Session, nights: Nights, board: str, but: str) -> list[list[Run]]:
+    """The valid runs of this board's canaries that were accepted, night by night."""
+    from fleet import defaults
+    from fleet.nightly.night import Stage, Status
+    from fleet.nightly.stages import canaries_of
+
+    found = []
+    for night in nights.load()[-defaults.NIGHT_HISTORY :]:
+        done = night.done(Stage.CANARY, board)
+        if done is None or done.status is not Status.OK:
+            continue
+        for campaign in reversed(canaries_of(night.name)):  # the second is there when the first was not good
+            valid = [run for run in _runs(session, campaign) if run.board == board and run.counts]
+            if valid and campaign != but:
+                found.append(valid)
+                break
+    return found
+
+
+def due(session: Session, nights: Nights, request: Request) -> Request:
+    """The same request, on each board those cells first whose last good measurement is the oldest."""
+    last: dict[tuple[object, ...], str] = {}
+    for night in _names(nights):
+        for run in _runs(session, night):
+            if run.counts:
+                key = (run.board, *_place_of_run(run))
+                last[key] = max(last.get(key, ""), run.created_utc or "")
+    cells = request.cells
+
+    def order(board: str) -> tuple[int, ...]:
+        return tuple(sorted(range(len(cells)), key=lambda number: last.get((board, *_place(cells[number])), "")))
+
+    return replace(request, due={entry.name: order(entry.name) for entry in request.boards})
+
+
+def _place(cell: Cell) -> tuple[object, ...]:
+    return (
+        cell.model.name,
+        cell.npu_cores,
+        cell.max_context_len,
+        cell.prompts.sha256,
+        cell.prompt.id,
+        cell.max_new_tokens,
+        cell.image.sha256 if cell.image else None,
+        cell.vision_cores,
+    )
+
+
+def _place_of_run(run: Run) -> tuple[object, ...]:
+    asked = run.workload
+    return (
+        run.model,
+        run.npu_cores,
+        asked.max_context_len,
+        asked.prompt_set_sha256,
+        asked.prompt_id,
+        asked.max_new_tokens,
+        asked.image_sha256,
+        run.vision_cores,
+    )
+
+
+def _names(nights: Nights, up_to: str | None = None) -> list[str]:
+    """The latest nights, the oldest first; ``up_to`` is the last of them."""
+    from fleet import defaults
+
+    names = [night.name for night in nights.load() if up_to is None or night.name <= up_to]
+    return names[-defaults.NIGHT_HISTORY :]
+
+
+def _runs(session: Session, campaign: str) -> list[Run]:
+    from analysis.reading import read_campaign
+
+    return list(read_campaign(session.collected, campaign))
+
+
+def _median(runs: Sequence[Run], metric: str) -> float | None:
+    values = [value for run in runs if (value := run.metric(metric)) is not None]
+    return statistics.median(values) if values else None
