@@ -2,6 +2,7 @@
 
 from verbs.boards import add, boards, trust
 from verbs.checks import check
+from verbs.compare import compare
 from verbs.leases import release, reserve, who
 from verbs.health import health
 from verbs.measure import bench, demo
@@ -20,6 +21,7 @@ __all__ = [
     "cancel",
     "check",
     "collect",
+    "compare",
     "demo",
     "health",
     "import_",

@@ -12,6 +12,7 @@ from typing import Any
 
 from analysis.clocks import read_clocks
 from analysis.conditions import Conditions, condition_fingerprint, soc_of, top_hz
+from analysis.environment import Environment, environment_of
 from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
 from analysis.outcome import End, Judgement, Logs, Outcome, judge
@@ -91,6 +92,8 @@ class Run:
     stated: str | None = None  # what a person said of a log made by hand
     clocks: str | None = None  # pinned, partly, or why not; None where nobody looked
     condition: str | None = None  # the fingerprint of all that must match before two runs are compared
+    conditions: Conditions | None = field(default=None, hash=False)  # what that is the fingerprint of
+    environment: Environment = ()  # what else the board was like
     ttft_ms: float | None = None
     prefill_tps: float | None = None
     prefill_tokens: int | None = None
@@ -265,23 +268,24 @@ def read_run(files: RunFiles) -> Run:
         log_file=log_file,
     )
     before = _fields(facts[0])
+    conditions = Conditions(
+        origin=run.origin,
+        soc=soc_of(before.get("board.compatible")),
+        dram_top_hz=top_hz(before.get("dmc.available_hz")),
+        model=run.model,
+        artifact_sha256=run.artifact_sha256,
+        npu_cores=run.npu_core_num or run.npu_cores,
+        dtype=run.dtype,
+        runtime=run.runtime,
+        driver=run.driver,
+        workload=_compared(run),
+        clocks=clocks.condition() if clocks else None,
+    )
     return replace(
         run,
-        condition=condition_fingerprint(
-            Conditions(
-                origin=run.origin,
-                soc=soc_of(before.get("board.compatible")),
-                dram_top_hz=top_hz(before.get("dmc.available_hz")),
-                model=run.model,
-                artifact_sha256=run.artifact_sha256,
-                npu_cores=run.npu_core_num or run.npu_cores,
-                dtype=run.dtype,
-                runtime=run.runtime,
-                driver=run.driver,
-                workload=_compared(run),
-                clocks=clocks.condition() if clocks else None,
-            )
-        ),
+        condition=condition_fingerprint(conditions),
+        conditions=conditions,
+        environment=environment_of(before, tool=run.tool),
     )
 
 
