@@ -3,8 +3,8 @@
 from verbs.boards import add, boards, trust
 from verbs.checks import check
 from verbs.compare import compare
-from verbs.leases import release, reserve, who
 from verbs.health import health
+from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo
 from verbs.models import models
 from verbs.nightly import nightly

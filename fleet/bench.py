@@ -97,7 +97,7 @@ def start(
             connect=session.connect,
             listener=listener,
             tool=session.version,
-            reserved=reservations.tokens(session.home) | dict(leases or {}),
+            reserved={**reservations.tokens(session.home), **(leases or {})},
             recover=recover,
             need=need,
             again=again,

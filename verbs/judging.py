@@ -18,19 +18,47 @@ if TYPE_CHECKING:
     from fleet.session import Session
 
 
-def judge(session: Session, nights: Nights) -> Callable[[str, str | None], Sequence[Finding]]:
+class Archive:
+    """The runs of nights by campaign. What an earlier night has left is read once: evidence does not change."""
+
+    def __init__(self, session: Session, nights: Nights, tonight: str) -> None:
+        self.nights = nights
+        self.tonight = tonight
+        self._collected = session.collected
+        self._read: dict[str, tuple[Run, ...]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The latest nights up to this one, the oldest first."""
+        from fleet import defaults
+
+        names = [night.name for night in self.nights.load() if night.name < self.tonight]
+        return [*names[-defaults.NIGHT_HISTORY :], self.tonight]
+
+    def runs(self, campaign: str) -> tuple[Run, ...]:
+        """Of one campaign; none where there is none."""
+        from analysis.reading import read_campaign
+
+        if campaign.startswith(self.tonight):
+            return read_campaign(self._collected, campaign)
+        if campaign not in self._read:
+            self._read[campaign] = read_campaign(self._collected, campaign)
+        return self._read[campaign]
+
+
+def judge(archive: Archive) -> Callable[[str, str | None], Sequence[Finding]]:
     """What became worse in a night, by the nights before it; the second argument of the answer is the campaign of its
     second measurements, None as long as there is none."""
 
     def of_night(name: str, again: str | None) -> Sequence[Finding]:
         from analysis.nights import again_name, judge_night, read_nights
 
-        runs = [run for night in _names(nights, name) for run in _runs(session, night)]
-        runs += [run for night in _names(nights, name) if night != name for run in _runs(session, again_name(night))]
-        runs += _runs(session, again) if again else []
-        tonight = [run for run in runs if run.campaign == name]
+        tonight = archive.runs(name)
         if not any(run.counts for run in tonight):
             return ()
+        before = [night for night in archive.names if night != name]
+        runs = [run for night in before for one in (night, again_name(night)) for run in archive.runs(one)]
+        runs += [*tonight, *(archive.runs(again) if again else ())]
         return tuple(_findings(judge_night(read_nights(runs)), tonight))
 
     return of_night
@@ -38,10 +66,15 @@ def judge(session: Session, nights: Nights) -> Callable[[str, str | None], Seque
 
 def _findings(verdict: NightVerdict, tonight: Sequence[Run]) -> list[Finding]:
     from analysis.metrics import BY_NAME
+    from analysis.tolerance import words
     from fleet.nightly.night import Finding
 
-    def of_series(kind: str, series: Series, sentence: str, again: tuple[str, ...] = ()) -> Finding:
-        return Finding(kind, series.board, series.cell, BY_NAME[series.metric].title, sentence, again=again)
+    def of_series(kind: str, series: Series, sentence: str, since: str = "", again: tuple[str, ...] = ()) -> Finding:
+        return Finding(kind, series.board, series.cell, BY_NAME[series.metric].title, sentence, since, again=again)
+
+    def off(series: Series) -> str:
+        judged = verdict.states[series]
+        return f"{abs(judged.worse_by or 0.0):.1%} {words(series.metric)[0]}, {judged.limit or 0.0:.1%} is the limit"
 
     found = [
         Finding(
@@ -57,13 +90,14 @@ def _findings(verdict: NightVerdict, tonight: Sequence[Run]) -> list[Finding]:
     ]
     for series in verdict.suspects:
         runs = tuple(run.run for run in tonight if _in_cell(run, series) and not run.warmup)
-        found.append(of_series("suspect", series, f"{_off(verdict, series)}, and not measured again", runs))
-    found += [of_series("flaky", one, f"{_off(verdict, one)} at first, and fine once more") for one in verdict.flaky]
-    found += [
-        of_series("conditions", one.series, f"{'; '.join(one.changed)}: {_by(one.ratio)} than before")
-        for one in verdict.cards
-    ]
-    found += [of_series("slowly", one.series, one.sentence) for one in verdict.notes]
+        found.append(of_series("suspect", series, f"{off(series)}; not measured again", again=runs))
+    found += [of_series("flaky", one, f"{off(one)}; fine when measured again") for one in verdict.flaky]
+    for card in verdict.cards:
+        by = "" if card.ratio is None else f": {card.ratio.value - 1:+.1%}"
+        found.append(of_series("conditions", card.series, f"{'; '.join(card.changed)}{by}, no alarm"))
+    for note in verdict.notes:
+        by = f"{abs(note.worse_by):.1%} {words(note.series.metric)[note.worse_by < 0]}"
+        found.append(of_series("slowly", note.series, f"the last week is {by} than the weeks before", note.began))
     for kind, some in (("no number", verdict.unknown), ("doubtful", verdict.doubtful)):
         counted = Counter((series.board, why) for series, why in some)
         found += [Finding(kind, board, "", f"{n} numbers", why) for (board, why), n in counted.items()]
@@ -76,24 +110,22 @@ def _in_cell(run: Run, series: Series) -> bool:
     return (run.board, cell_of(run)) == (series.board, series.cell)
 
 
-def canary(
-    session: Session, nights: Nights, bands: Mapping[str, tuple[float, float]]
-) -> Callable[[str, str], Canary]:
+def canary(archive: Archive, bands: Mapping[str, tuple[float, float]]) -> Callable[[str, str], Canary]:
     """Is a board's canary where it should be: in the suite's band, else in that of its own good nights under the same
     conditions. Nights that are too few for a band hold nobody back."""
 
     def of_board(campaign: str, board: str) -> Canary:
         from analysis.metrics import BY_NAME
-        from analysis.nights.health import band_of
+        from analysis.nights.health import Band, band_of
         from analysis.repeats import STEADY
         from fleet.nightly.stages import Canary
 
-        runs = [run for run in _runs(session, campaign) if run.board == board and not run.warmup]
+        runs = [run for run in archive.runs(campaign) if run.board == board and not run.warmup]
         valid = [run for run in runs if run.counts]
         if not valid:
             why = next((f"{run.outcome}: {run.reason}" for run in runs if run.reason), "there is none")
             return Canary(f"no canary run ended well: {why}")
-        history = _accepted(session, nights, board, campaign)
+        history = _accepted(archive, board)
         seen, wrong = [], []
         for name in dict.fromkeys((*STEADY, *bands)):
             metric, value = BY_NAME[name], _median(valid, name)
@@ -104,45 +136,45 @@ def canary(
                 for some in history
                 if some[-1].condition == valid[-1].condition and (found := _median(some, name)) is not None
             ]
-            own = None if name in bands else band_of(before)
-            band = bands.get(name) or (own and (own.low, own.high))
+            band = Band(*bands[name]) if name in bands else band_of(before)
             told = f"{metric.title} {metric.text(value)} {metric.unit}"
             if band is None:
                 seen.append(f"{told} (no band yet)")
                 continue
-            expected = f"{metric.text(band[0])} to {metric.text(band[1])}"
+            expected = f"{metric.text(band.low)} to {metric.text(band.high)}"
             seen.append(f"{told} ({expected})")
-            if not band[0] <= value <= band[1]:
+            if not band.holds(value):
                 wrong.append(f"{told}, expected {expected}")
         return Canary("; ".join(wrong) or None, "; ".join(seen))
 
     return of_board
 
 
-def _accepted(session: Session, nights: Nights, board: str, but: str) -> list[list[Run]]:
+def _accepted(archive: Archive, board: str) -> list[list[Run]]:
     """The valid runs of this board's canaries that were accepted, night by night."""
-    from fleet import defaults
     from fleet.nightly.night import Stage, Status
     from fleet.nightly.stages import canaries_of
 
     found = []
-    for night in nights.load()[-defaults.NIGHT_HISTORY :]:
+    for night in archive.nights.load():
+        if night.name not in archive.names[:-1]:
+            continue
         done = night.done(Stage.CANARY, board)
         if done is None or done.status is not Status.OK:
             continue
         for campaign in reversed(canaries_of(night.name)):  # the second is there when the first was not good
-            valid = [run for run in _runs(session, campaign) if run.board == board and run.counts]
-            if valid and campaign != but:
+            valid = [run for run in archive.runs(campaign) if run.board == board and run.counts]
+            if valid:
                 found.append(valid)
                 break
     return found
 
 
-def due(session: Session, nights: Nights, request: Request) -> Request:
+def due(archive: Archive, request: Request) -> Request:
     """The same request, on each board those cells first whose last good measurement is the oldest."""
     last: dict[tuple[object, ...], str] = {}
-    for night in _names(nights):
-        for run in _runs(session, night):
+    for night in archive.names:
+        for run in archive.runs(night):
             if run.counts:
                 key = (run.board, *_place_of_run(run))
                 last[key] = max(last.get(key, ""), run.created_utc or "")
@@ -179,20 +211,6 @@ def _place_of_run(run: Run) -> tuple[object, ...]:
         asked.image_sha256,
         run.vision_cores,
     )
-
-
-def _names(nights: Nights, up_to: str | None = None) -> list[str]:
-    """The latest nights, the oldest first; ``up_to`` is the last of them."""
-    from fleet import defaults
-
-    names = [night.name for night in nights.load() if up_to is None or night.name <= up_to]
-    return names[-defaults.NIGHT_HISTORY :]
-
-
-def _runs(session: Session, campaign: str) -> list[Run]:
-    from analysis.reading import read_campaign
-
-    return list(read_campaign(session.collected, campaign))
 
 
 def _median(runs: Sequence[Run], metric: str) -> float | None:

@@ -41,7 +41,8 @@ def junit(morning: Morning) -> bytes:
         suite.set("timestamp", night.started_utc.rstrip("Z"))
         top.append(suite)
     ElementTree.indent(top)
-    return ElementTree.tostring(top, encoding="utf-8", xml_declaration=True) + b"\n"
+    text: bytes = ElementTree.tostring(top, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
 
 
 def _case(suites: dict[str, ElementTree.Element], board: str, name: str) -> ElementTree.Element:

@@ -210,9 +210,7 @@ class Nights:
         return f"{going[-1].name} goes on, begun at {going[-1].started_utc}{at}; this one does nothing"
 
 
-def to_go_on_with(
-    nights: Sequence[Night], suite: str, boards: Sequence[str], now: datetime
-) -> Night | None:
+def to_go_on_with(nights: Sequence[Night], suite: str, boards: Sequence[str], now: datetime) -> Night | None:
     """The night that was begun with the same suite and boards, was killed, and is not over by the clock."""
     if not nights or nights[-1].ended_utc is not None:
         return None

@@ -90,7 +90,10 @@ class Morning:
             _section("What did not run, and why", self._reasons(lambda outcome: outcome in NOT_RUN)),
             _section("What ran and went wrong", self._reasons(lambda o: o not in NOT_RUN and o != Outcome.OK)),
             _section("Troubles", _table(("stage", "board", "what"), self.troubles)),
-            _section("Remarks", [*_findings(remarks), *([""] if remarks else []), *(f"- {_safe(n)}" for n in self.night.notes)]),
+            _section(
+                "Remarks",
+                [*_findings(remarks), *([""] if remarks else []), *(f"- {_safe(n)}" for n in self.night.notes)],
+            ),
             _section("What ran", self._ran()),
         ]
         return "\n\n".join(block for block in blocks if block) + "\n"
