@@ -177,8 +177,8 @@ class RunFiles:
             return read_telemetry(file)
 
 
-def find_runs(collected: Path) -> tuple[RunFiles, ...]:
-    """All runs under ``collected``, by campaign, board and run. No folder at all is no runs.
+def find_runs(collected: Path, only: str | None = None) -> tuple[RunFiles, ...]:
+    """All runs under ``collected``, or those of one campaign, by campaign, board and run. No folder at all is no runs.
 
     Raises CannotRead when ``collected`` is something else than a folder, or closed to us.
     """
@@ -189,6 +189,7 @@ def find_runs(collected: Path) -> tuple[RunFiles, ...]:
     return tuple(
         RunFiles(campaign.name, board.name, run.name, run, collected)
         for campaign in _folders(collected)
+        if only in (None, campaign.name)
         for board in _folders(campaign)
         for run in _folders(board)
     )

@@ -120,7 +120,7 @@ PROVISION_SHOWN_CHARS = 20_000  # of one step's diff; a file that is longer is n
 
 # A night (fleet/nightly/)
 NIGHT_S = 12 * 3600.0  # after which one without --until is over, and what was killed in it is not gone on with
-NIGHT_BATCH = 6  # cells that are interleaved before the next ones, stalest first: half an hour of a 4B model's
+NIGHT_BATCH = 2  # cells that are interleaved before the next: a night that is cut short leaves no more half done
 NIGHT_RUN_S = 300.0  # room for a run that nobody can predict: a 4B model on one core takes 150
 NIGHT_BETWEEN_S = 30.0  # beside a run's own time: its facts, a gate that closes for a moment, its evidence
 NIGHT_HISTORY = 60  # nights back that are read to judge one: twice the longest baseline, and a month of being away

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from fleet.session import Session
 
 
+# Twice what the judge is sure to call worse: a canary that stopped a board for a slower library would hide it from him.
+CANARY_WIDTH = 0.10
+
+
 class Archive:
-    """The runs of nights by campaign. What an earlier night has left is read once: evidence does not change."""
+    """The runs of nights by campaign. Each is read once: evidence does not change."""
 
     def __init__(self, session: Session, nights: Nights, tonight: str) -> None:
         self.nights = nights
         self.tonight = tonight
         self._collected = session.collected
-        self._read: dict[str, tuple[Run, ...]] = {}
+        self._read: dict[tuple[str, str, str], Run] = {}
 
     @property
     def names(self) -> list[str]:
@@ -37,13 +41,16 @@ class Archive:
 
     def runs(self, campaign: str) -> tuple[Run, ...]:
         """Of one campaign; none where there is none."""
-        from analysis.reading import read_campaign
+        from analysis.evidence import find_runs
+        from analysis.runs import read_run
 
-        if campaign.startswith(self.tonight):
-            return read_campaign(self._collected, campaign)
-        if campaign not in self._read:
-            self._read[campaign] = read_campaign(self._collected, campaign)
-        return self._read[campaign]
+        found = []
+        for files in find_runs(self._collected, campaign):
+            key = (files.campaign, files.board, files.run)
+            if key not in self._read:
+                self._read[key] = read_run(files)
+            found.append(self._read[key])
+        return tuple(found)
 
 
 def judge(archive: Archive) -> Callable[[str, str | None], Sequence[Finding]]:
@@ -98,9 +105,13 @@ def _findings(verdict: NightVerdict, tonight: Sequence[Run]) -> list[Finding]:
     for note in verdict.notes:
         by = f"{abs(note.worse_by):.1%} {words(note.series.metric)[note.worse_by < 0]}"
         found.append(of_series("slowly", note.series, f"the last week is {by} than the weeks before", note.began))
+    there = {run.board for run in tonight}  # of a board that is not, everybody knows that it has no numbers
     for kind, some in (("no number", verdict.unknown), ("doubtful", verdict.doubtful)):
-        counted = Counter((series.board, why) for series, why in some)
-        found += [Finding(kind, board, "", f"{n} numbers", why) for (board, why), n in counted.items()]
+        counted = Counter((series.board, why) for series, why in some if series.board in there)
+        found += [
+            Finding(kind, board, "", f"{n} of its numbers", why, news=kind != "doubtful")
+            for (board, why), n in counted.items()
+        ]
     return found
 
 
@@ -136,7 +147,7 @@ def canary(archive: Archive, bands: Mapping[str, tuple[float, float]]) -> Callab
                 for some in history
                 if some[-1].condition == valid[-1].condition and (found := _median(some, name)) is not None
             ]
-            band = Band(*bands[name]) if name in bands else band_of(before)
+            band = Band(*bands[name]) if name in bands else band_of(before, width=CANARY_WIDTH)
             told = f"{metric.title} {metric.text(value)} {metric.unit}"
             if band is None:
                 seen.append(f"{told} (no band yet)")

@@ -64,8 +64,8 @@ class Done:
 class Finding:
     """What the judge says of one number of one cell, or of a board, in words for a person.
 
-    ``alarm``: it got worse, and that is believed. ``again``: the runs of this night that have to be measured once
-    more before it is."""
+    ``alarm``: it got worse, and that is believed. ``news``: is it worth a morning's attention. ``again``: the runs of
+    this night that have to be measured once more before it is believed."""
 
     kind: str  # regression, flaky, suspect, note, …: the judge's own word
     board: str
@@ -74,6 +74,7 @@ class Finding:
     sentence: str
     since: str = ""
     alarm: bool = False
+    news: bool = True
     again: tuple[str, ...] = ()
 
 

@@ -53,7 +53,8 @@ class Morning:
     @property
     def quiet(self) -> bool:
         """Is there nothing that a person has to know?"""
-        told = self.night.findings or self.night.notes or self.sick or self.bad_runs or self.troubles
+        news = [finding for finding in self.night.findings if finding.news]
+        told = news or self.night.notes or self.sick or self.bad_runs or self.troubles
         return not told and bool(self.runs)
 
     @property
