@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -183,6 +181,8 @@ def _accepted(archive: Archive, board: str) -> list[list[Run]]:
 
 def due(archive: Archive, request: Request) -> Request:
     """The same request, on each board those cells first whose last good measurement is the oldest."""
+    from dataclasses import replace
+
     last: dict[tuple[object, ...], str] = {}
     for night in archive.names:
         for run in archive.runs(night):
@@ -225,5 +225,7 @@ def _place_of_run(run: Run) -> tuple[object, ...]:
 
 
 def _median(runs: Sequence[Run], metric: str) -> float | None:
+    import statistics
+
     values = [value for run in runs if (value := run.metric(metric)) is not None]
     return statistics.median(values) if values else None

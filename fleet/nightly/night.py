@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet import defaults
-from fleet.errors import ConfigError, ExitCode, FleetError, worst
+from fleet.errors import ConfigError, FleetError
 from fleet.evidence import disk_errors, write_file
 from fleet.lease import new_token
 
@@ -117,12 +117,6 @@ class Night:
     @property
     def alarms(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.alarm)
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """The worst of all stages; a regression is a verdict."""
-        codes = [ExitCode(done.code) for results in self.stages.values() for done in results.values()]
-        return worst([*codes, *([ExitCode.VERDICT] if self.alarms else [])])
 
     def left_s(self, now: datetime) -> float | None:
         """Until its end; None: it has none."""

@@ -58,7 +58,9 @@ def tell(addresses: Addresses, title: str, body: str) -> str | None:
     if not addresses.urls:
         return None
     if importlib.util.find_spec("apprise") is None:
-        return f"{VARIABLE} is set, and apprise is not installed: pip install -r requirements/notify.txt"
+        return (
+            f"{VARIABLE} is set, and apprise is not installed: pip install --require-hashes -r requirements/notify.txt"
+        )
     asked = json.dumps({"urls": addresses.urls, "title": title, "body": body})
     try:
         done = subprocess.run(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fleet.errors import ExitCode, worst
 from fleet.nightly.health import Health, State
 from fleet.nightly.night import FLEET, Finding, Night, Stage, Status
 from fleet.nightly.until import OVER
@@ -51,6 +52,16 @@ class Morning:
         ]
 
     @property
+    def exit_code(self) -> ExitCode:
+        """The worst of the night: unreachable before a regression before what failed before other verdicts."""
+        codes = [ExitCode(done.code) for results in self.night.stages.values() for done in results.values()]
+        failed = any(row["outcome"] not in NOT_RUN for row in self.bad_runs)
+        code = worst(
+            [*codes, *([ExitCode.FAILED] if failed else []), *([ExitCode.VERDICT] if self.night.alarms else [])]
+        )
+        return ExitCode.VERDICT if self.night.alarms and code is ExitCode.FAILED else code
+
+    @property
     def quiet(self) -> bool:
         """Is there nothing that a person has to know?"""
         news = [finding for finding in self.night.findings if finding.news]
@@ -65,6 +76,7 @@ class Morning:
         ran = f"{ok} of {_count(len(self.runs), 'run')} ok on {_count(measured, 'board')}"
         aside = [one.state for name, one in self.health.items() if name in self.night.boards]
         more = [f"{n} in {State.MAINTENANCE}" for n in [aside.count(State.MAINTENANCE)] if n]
+        more += ["simulated"] if self.simulated else []
         if self.quiet:
             return f"{self.night.name}: quiet: " + ", ".join([ran, "nothing got worse", "no board is sick", *more])
         parts = [
@@ -78,14 +90,13 @@ class Morning:
 
     def markdown(self) -> str:
         """The page."""
-        line = _safe(self.headline + (" (simulated)" if self.simulated else ""))
+        line = _safe(self.headline)
         if self.quiet:
             return line + "\n"
         remarks = [finding for finding in self.night.findings if not finding.alarm]
         blocks = [
             f"# {line}",
-            f"Begun {self.night.started_utc}, {self._until()}suite {self.night.suite}; raw evidence in"
-            f" collected/{self.night.name}/.",
+            f"Begun {self.night.started_utc}, {self._until()}suite {self.night.suite}; logs in collected/{self.night.name}/.",
             _section("What got worse", _findings(self.night.alarms)),
             _section("Boards", self._boards()),
             _section("What did not run, and why", self._reasons(lambda outcome: outcome in NOT_RUN)),
@@ -106,7 +117,7 @@ class Morning:
         return {
             "headline": self.headline,
             "quiet": self.quiet,
-            "exit_code": int(self.night.exit_code),
+            "exit_code": int(self.exit_code),
             "simulated": self.simulated,
             **night,
             "health": {name: asdict(one) for name, one in self.health.items()},
@@ -124,6 +135,7 @@ class Morning:
             if health.state is State.GOOD and out is None:
                 continue
             tonight = "" if out is None else f"{out[0]}: {out[1].what or out[1].status}"
+            tonight = "the same" if health.state is State.BAD and tonight == health.reason else tonight
             clear = f"mend it; invoke health --board {board} --state unknown" if health.state is State.BAD else ""
             rows.append((board, health.state, health.since, health.reason, tonight, clear))
         return _table(("board", "state", "since", "reason", "tonight", "next"), rows)

@@ -7,6 +7,7 @@ have run out meanwhile.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -107,6 +108,11 @@ class NightWork:
                 results = work()
             except FleetError as error:
                 results = {FLEET: Done(Status.FAILED, str(error), int(error.exit_code))}
+            except (
+                Exception
+            ) as error:  # nobody watches: a bug in one stage must not cost the page that would tell of it
+                self.means.say(traceback.format_exc())
+                results = {FLEET: Done(Status.FAILED, f"{type(error).__name__}: {error}", int(ExitCode.FAILED))}
             self.night.put(stage, results)
             if stage is Stage.CANARY:
                 self._judge_health()

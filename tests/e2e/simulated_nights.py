@@ -196,7 +196,9 @@ class Lab:
             init_ms=physics.load_ms(chip, arch, FULL, lucky, warm=planned.repeat > 0),
             prefill_ms=physics.prefill_ms(chip, arch, cell.npu_cores, asked, FULL, lucky),
             prefill_tokens=asked,
-            generate_ms=slower * (new - 1) * physics.token_ms(chip, arch, cell.npu_cores, asked + new // 2, FULL, lucky),
+            generate_ms=slower
+            * (new - 1)
+            * physics.token_ms(chip, arch, cell.npu_cores, asked + new // 2, FULL, lucky),
             generate_tokens=new - 1,
             peak_bytes=physics.resident_bytes(chip, arch, asked + new),
         )

@@ -55,7 +55,7 @@ def test_thirty_nights_give_the_alarms_that_they_should(tmp_path: Path, monkeypa
     again = {path.name for path in (tmp_path / "collected" / f"{first.night.name}-again").glob("*")}
     assert "a" in again
 
-    codes = {night: int(page.night.exit_code) for night, page in found.items()}
+    codes = {night: int(page.exit_code) for night, page in found.items()}
     expected = dict.fromkeys(range(1, 31), 0) | dict.fromkeys([*SICK, *range(REGRESSION, 31)], 3) | {AWAY: 4}
     assert codes == expected
 

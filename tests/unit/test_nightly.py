@@ -1,4 +1,4 @@
-"""A night's own decisions: where it ends, whether it is gone on with, what becomes of a board's health, what is shown."""
+"""A night's own decisions: where it ends, what is gone on with, what becomes of a board's health, what is shown."""
 
 from __future__ import annotations
 
@@ -191,7 +191,12 @@ def test_a_quiet_night_is_one_line() -> None:
         ({"findings": (ALARM,)}, {}, [], "| regression | a | m, 3 cores | generate | 5.1 % slower | nightly-1 |"),
         ({}, {"b": Health(State.BAD, "canary: slow", "t")}, [], "| b | bad | t | canary: slow |"),
         ({}, {}, [row("b", "r2", "oom", "killed")], "| b | 1 | oom | killed |"),
-        ({}, {}, [row("b", "r2", "skipped", "the night ends at 06:00")], "| b | 1 | skipped | the night ends at 06:00 |"),
+        (
+            {},
+            {},
+            [row("b", "r2", "skipped", "the night ends at 06:00")],
+            "| b | 1 | skipped | the night ends at 06:00 |",
+        ),
         ({"notes": ["cut short"]}, {}, [], "- cut short"),
         ({"stages": {Stage.NOTIFY: {FLEET: Done(Status.FAILED, "not sent")}}}, {}, [], "| notify | all | not sent |"),
     ],
@@ -208,12 +213,18 @@ def test_what_a_board_says_is_neither_markup_nor_moves_a_cursor() -> None:
 
 @pytest.mark.parametrize(
     ("codes", "alarm", "code"),
-    [([0], False, 0), ([0], True, 3), ([4, 3], True, 4), ([1], True, 1)],
+    [([0], False, 0), ([0], True, 3), ([4, 3], True, 4), ([1], True, 3), ([1, 3], False, 1), ([2, 4], True, 2)],
 )
 def test_the_exit_code_is_the_worst_of_the_night(codes: list[int], alarm: bool, code: int) -> None:
     night = replace(NIGHT, findings=(ALARM,) if alarm else ())
     night.stages = {Stage.BENCH: {str(n): Done(Status.FAILED, "", one) for n, one in enumerate(codes)}}
-    assert night.exit_code is ExitCode(code)
+    assert Morning(night, GOOD, []).exit_code is ExitCode(code)
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("oom", 1), ("skipped", 0), ("ok", 0), ("tainted", 1)])
+def test_a_run_that_did_not_end_well_is_an_exit_code_too(outcome: str, code: int) -> None:
+    reason = "the night ends at 06:00" if outcome == "skipped" else None
+    assert Morning(NIGHT, GOOD, [row("a", "r1", outcome, reason)]).exit_code is ExitCode(code)
 
 
 def test_a_ci_system_sees_each_run_each_stage_and_each_alarm() -> None:
