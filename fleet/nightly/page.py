@@ -55,10 +55,8 @@ class Morning:
     def exit_code(self) -> ExitCode:
         """The worst of the night: unreachable before a regression before what failed before other verdicts."""
         codes = [ExitCode(done.code) for results in self.night.stages.values() for done in results.values()]
-        failed = any(row["outcome"] not in NOT_RUN for row in self.bad_runs)
-        code = worst(
-            [*codes, *([ExitCode.FAILED] if failed else []), *([ExitCode.VERDICT] if self.night.alarms else [])]
-        )
+        codes += [ExitCode.FAILED for row in self.bad_runs if row["outcome"] not in NOT_RUN]
+        code = worst(codes + [ExitCode.VERDICT for _ in self.night.alarms])
         return ExitCode.VERDICT if self.night.alarms and code is ExitCode.FAILED else code
 
     @property
@@ -93,10 +91,11 @@ class Morning:
         line = _safe(self.headline)
         if self.quiet:
             return line + "\n"
+        name = self.night.name
         remarks = [finding for finding in self.night.findings if not finding.alarm]
         blocks = [
             f"# {line}",
-            f"Begun {self.night.started_utc}, {self._until()}suite {self.night.suite}; logs in collected/{self.night.name}/.",
+            f"Begun {self.night.started_utc}, {self._until()}suite {self.night.suite}, logs in collected/{name}/.",
             _section("What got worse", _findings(self.night.alarms)),
             _section("Boards", self._boards()),
             _section("What did not run, and why", self._reasons(lambda outcome: outcome in NOT_RUN)),
