@@ -90,6 +90,7 @@ class Run:
     start_c: float | None = None  # the hottest sensor then
     forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     stated: str | None = None  # what a person said of a log made by hand
+    clock_profile: str | None = None  # what was asked for: pinned, no_dmc or as_is
     clocks: str | None = None  # pinned, partly, or why not; None where nobody looked
     condition: str | None = None  # the fingerprint of all that must match before two runs are compared
     conditions: Conditions | None = field(default=None, hash=False)  # what that is the fingerprint of
@@ -246,6 +247,7 @@ def read_run(files: RunFiles) -> Run:
         start_c=spec.number("gate.temperature_c"),
         forced=spec.texts("forced"),
         stated=stated_text(spec) if by_hand else None,
+        clock_profile=spec.text("clocks"),
         clocks=plain(clocks.sentence) if clocks else None,
         # With an image the first token also waits for the encoder: that is a metric of its own.
         ttft_ms=prefill_ms if kind == "llm" else None,

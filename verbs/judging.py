@@ -207,6 +207,7 @@ def _place(cell: Cell) -> tuple[object, ...]:
         cell.max_new_tokens,
         cell.image.sha256 if cell.image else None,
         cell.vision_cores,
+        cell.clocks,
     )
 
 
@@ -221,6 +222,7 @@ def _place_of_run(run: Run) -> tuple[object, ...]:
         asked.max_new_tokens,
         asked.image_sha256,
         run.vision_cores,
+        run.clock_profile,
     )
 
 

@@ -90,11 +90,10 @@ def bench(
         },
     )
     if dry_run:
-        from analysis.listing import listing
-        from verbs.plan import plan_rows
+        from verbs.plan import plan_listing, plan_rows
 
         rows, trouble = plan_rows(session, asked)
-        print(listing(rows, format))
+        print(plan_listing(rows, format))
         leave(trouble)
         return
     code = measure(session, asked, recover=recover, force=force)

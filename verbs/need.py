@@ -52,7 +52,8 @@ def need(entry: BoardEntry, facts: Facts, planned: PlannedRun) -> Need:
             context_limit=artifact.max_context if artifact else CONTEXT_LIMIT,
         )
         if judged.verdict is Verdict.NO:
-            return Need(skip=judged.reason)  # though there may be no file either: no file would help
+            # Though there may be no file either: no file would help.
+            return Need(skip=judged.reason, expected_bytes=judged.memory.total if judged.memory else None)
     if dtype_of(dtype) is None:
         return Need(skip=lacking)
     lacking = lacking or _no_core_count(entry, on.runtime, cell)
@@ -110,6 +111,7 @@ def again(session: Session, campaign: str) -> Callable[[str], Again]:
                 cell.max_new_tokens,
                 cell.image.sha256 if cell.image else None,
                 cell.vision_cores,
+                cell.clocks,
             ) in open_cells
 
         return judge

@@ -17,6 +17,7 @@ from virtual.answers import natural_length, prompt_tokens, tokens
 from virtual.artifacts import Architecture, Header, read_header
 from virtual.kernel_log import oom_lines
 from virtual.layouts import LAYOUTS, LOAD_ERROR, AfterFailure, Figures
+from virtual.lost_job import lose_job
 from virtual.machine import Work
 
 if TYPE_CHECKING:
@@ -275,6 +276,8 @@ class Conversation:
         machine.settle()
         self._board.wake()
         prefill_ms = physics.prefill_ms(machine.chip, arch, cores, asked, machine.clocks, self._lucky)
+        if "submit_failed" in self._faults:
+            prefill_ms += lose_job(self._board, self._terminal, stamp(), pid=self._request.pid, run=self._run)
         await self._terminal.sleep(prefill_ms / 1000 / self._scale)
         length = min(natural_length(prompt, header.model, self._lucky.length_factor), self._new, self._context - asked)
         words = tokens(prompt, header.model)

@@ -33,6 +33,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
             "image": _plain(workload.image),
             "image_sha256": _plain(workload.image_sha256),
         },
+        "clock_profile": _plain(cell.clock_profile),
         "origin": cell.origin,
         "simulated": cell.simulated,
         "outcome": cell.outcome,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fleet import defaults
-from fleet.cell import Ordering, Workload
+from fleet.cell import Matrix, Ordering, Workload
 from fleet.config.catalogue import Model, load_catalogue
 from fleet.config.inventory import load_inventory
 from fleet.config.prompts import Prompt, PromptSet
@@ -30,7 +30,8 @@ def asked(model: Model | str, cores: int = 3, context: int = 4096, tokens: int =
     found = CATALOGUE.model(model) if isinstance(model, str) else model
     prompts = PromptSet("p", "0" * 64, (Prompt("a", "How are you?"),))
     asked = (Workload(prompts, tokens),)
-    request = Request((BOARD,), (found,), (cores,), (context,), asked, 1, 1, Ordering.INTERLEAVED, 0, None)
+    part = Matrix((found,), (cores,), (context,), asked)
+    request = Request((BOARD,), (part,), 1, 1, Ordering.INTERLEAVED, 0, None)
     return plan_board(request, BOARD)[0]
 
 
