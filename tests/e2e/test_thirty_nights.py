@@ -80,6 +80,8 @@ def test_thirty_nights_give_the_alarms_that_they_should(tmp_path: Path, monkeypa
     assert len(whole) == len(skipped) == 1
     assert all("the night ends at" in str(row["reason"]) for row in cut if row["outcome"] == "skipped")
     assert not found[CUT].quiet
+    first_then = sorted(str(row["run"]) for row in found[CUT + 1].runs if row["board"] == "a")[0]
+    assert {first_then.split("-")[-2]} == skipped
 
     quiet = [page.markdown() for page in found.values() if page.quiet]
     assert len(quiet) > 10 and all(text.count("\n") == 1 for text in quiet)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.cell import Ordering, in_order
 from fleet.config.suite import load_suite
 from fleet.errors import ConfigError, ExitCode
 from fleet.need import Need
@@ -64,6 +65,13 @@ def test_what_can_not_be_run_anyway_keeps_its_own_reason_and_nothing_is_repeated
     assert need(None, {}, None).skip == "too big"  # type: ignore[arg-type]
     assert not settled(lambda _board: lambda _planned: True, NOW, lambda: NOW)("a")(None)  # type: ignore[arg-type]
     assert settled(lambda _board: lambda _planned: True, None, lambda: NOW)("a")(None)  # type: ignore[arg-type]
+
+
+def test_what_is_due_first_is_measured_first_a_few_cells_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleet.defaults.NIGHT_BATCH", 2)
+    order = list(in_order(3, range(2), Ordering.INTERLEAVED, 0, "a", (2, 0, 1)))
+    assert {cell for cell, _ in order[:4]} == {2, 0} and [cell for cell, _ in order[4:]] == [1, 1]
+    assert sorted(order) == sorted(in_order(3, range(2), Ordering.INTERLEAVED, 0, "a"))
 
 
 # --- what is kept --------------------------------------------------------------------------------------------------
