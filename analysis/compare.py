@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from analysis.conditions import condition_fields, differing
+from analysis.conditions import differing
 from analysis.environment import changes
 from analysis.errors import CannotCompare
 from analysis.metrics import BY_NAME
@@ -103,7 +103,7 @@ def judge_ratio(metric: str, ratio: Ratio | None) -> tuple[Verdict, str]:
 
 
 def _known(runs: Iterable[Run]) -> set[str]:
-    return {name for run in runs if run.conditions for name in condition_fields(run.conditions)}
+    return {name for run in runs for name, _ in run.conditions}
 
 
 def _cells(runs: Sequence[Run], free: Collection[str]) -> dict[tuple[str, ...], list[list[Run]]]:
@@ -194,14 +194,14 @@ def _row(
 
 
 def _conditions(run: Run) -> dict[str, str]:
-    return condition_fields(run.conditions) if run.conditions else {}
+    return dict(run.conditions)
 
 
 def _nights(runs: Sequence[Run], metric: str | None) -> list[list[float]]:
     """The values of each campaign: a fresh start of everything, which is what a night is."""
     nights: defaultdict[str, list[float]] = defaultdict(list)
     for run in runs:
-        value = run.metric(metric) if metric else 0.0
+        value = run.believed(metric) if metric else 0.0
         if value is not None:
             nights[run.campaign].append(value)
     return list(nights.values())

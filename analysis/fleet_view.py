@@ -130,4 +130,4 @@ def rows_of(rows: Iterable[PeerRow]) -> list[dict[str, str | int | float | None]
 
 
 def _values(runs: Iterable[Run], metric: str) -> list[float]:
-    return [value for run in runs if (value := run.metric(metric)) is not None]
+    return [value for run in runs if (value := run.believed(metric)) is not None]

@@ -1,10 +1,10 @@
 """The ratio of two medians with an interval that a handful of runs can carry.
 
-Fewer than five nights a side: order statistics. The interval of the one median goes over that of the other,
-``low B / high A … high B / low A``. Each holds its median with a probability that needs no assumption on the noise, and
-the two samples are independent, so both hold at once with the product of the two; ``coverage`` is that guarantee. It is
-modest (5 against 5: 88 %) because few values can guarantee no more; as the two errors hardly ever pull apart at once,
-the interval holds the true ratio more often than that.
+Fewer than five nights a side: order statistics (``analysis.order_statistics``). The interval of the one median goes
+over that of the other, ``low B / high A … high B / low A``. Each holds its median with a probability that needs no
+assumption on the noise, and the two samples are independent, so both hold at once with the product of the two;
+``coverage`` is that guarantee. It is modest (5 against 5: 88 %) because few values can guarantee no more; as the two
+errors hardly ever pull apart at once, the interval holds the true ratio more often than that.
 
 What nights add is not in it: runs of one evening share its temperature and its boot. Five nights a side or more: nights
 are drawn anew, then the repeats within each (hierarchical bootstrap); the interval is the middle 95 % of the ratios.
@@ -16,7 +16,8 @@ import random
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
+
+from analysis.order_statistics import stat_of
 
 COVERAGE = 0.95
 LEAST_RUNS = 3  # a side; [least, most] of two holds the median half of the time, which is no statement
@@ -47,45 +48,33 @@ class Ratio:
 def ratio_of_medians(nights_a: Nights, nights_b: Nights) -> Ratio | None:
     """The ratio of B to A; None where a side has no value, or is not above zero."""
     side_a, side_b = ([night for night in nights if night] for nights in (nights_a, nights_b))
-    runs_a, runs_b = (sorted(value for night in nights for value in night) for nights in (side_a, side_b))
-    if not runs_a or not runs_b or runs_a[0] <= 0 or runs_b[0] <= 0:
+    runs_a, runs_b = ([value for night in nights for value in night] for nights in (side_a, side_b))
+    if min(runs_a, default=0) <= 0 or min(runs_b, default=0) <= 0:
         return None
     if len(side_a) >= NIGHTS and len(side_b) >= NIGHTS:
         a, b = _level(side_a), _level(side_b)
         low, high = _bootstrap(side_a, side_b)
         return Ratio(a, b, b / a, min(low, b / a), max(high, b / a), COVERAGE, True)
-    a, b = statistics.median(runs_a), statistics.median(runs_b)
-    if min(len(runs_a), len(runs_b)) < LEAST_RUNS:
+    of_a, of_b = stat_of(runs_a), stat_of(runs_b)
+    if of_a is None or of_b is None:
+        return None
+    a, b = of_a.median, of_b.median
+    if min(of_a.n, of_b.n) < LEAST_RUNS:
         return Ratio(a, b, b / a, None, None, None, False)
-    (low_a, high_a, holds_a), (low_b, high_b, holds_b) = (median_interval(runs) for runs in (runs_a, runs_b))
-    return Ratio(a, b, b / a, low_b / high_a, high_b / low_a, holds_a * holds_b, False)
+    return Ratio(a, b, b / a, of_b.low / of_a.high, of_b.high / of_a.low, of_a.coverage * of_b.coverage, False)
 
 
 def against_nights(before: Sequence[float], after: Sequence[float]) -> Ratio:
     """One bad night, or a few, over the night values before them, of which there are two at least.
 
-    How far this night itself is off by luck, nobody knows. It is as likely to be any of the earlier nights' distances from
-    their level, so ``value / most … value / least`` holds the true ratio with (n - 1) / (n + 1), whatever the noise.
+    How far this night itself is off by luck, nobody knows. But it is one more draw of what scattered the nights before
+    it, so ``value / most … value / least`` holds the true ratio with (n - 1) / (n + 1), whatever the noise is like.
     """
     level, value, n = statistics.median(before), statistics.median(after), len(before)
     if len(before) >= NIGHTS and len(after) >= NIGHTS:
         low, high = _bootstrap([(one,) for one in before], [(one,) for one in after])
         return Ratio(level, value, value / level, min(low, value / level), max(high, value / level), COVERAGE, True)
     return Ratio(level, value, value / level, value / max(before), value / min(before), (n - 1) / (n + 1), True)
-
-
-def median_interval(ordered: Sequence[float], coverage: float = COVERAGE**0.5) -> tuple[float, float, float]:
-    """Two order statistics round the median and the probability that they hold it; the two ends where none will do."""
-    n = len(ordered)
-    for rank in range((n - 1) // 2, 0, -1):  # counted from 0: the narrowest pair first
-        if (holds := order_coverage(n, rank)) >= coverage:
-            return ordered[rank], ordered[n - 1 - rank], holds
-    return ordered[0], ordered[-1], order_coverage(n, 0)
-
-
-def order_coverage(n: int, rank: int) -> float:
-    """How often x[rank] … x[n - 1 - rank] of n sorted values hold the median that they were drawn round."""
-    return 1 - sum(comb(n, below) for below in range(rank + 1)) / float(2 ** (n - 1))
 
 
 def _level(nights: Nights) -> float:

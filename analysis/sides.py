@@ -2,6 +2,7 @@
 
 A side is ``field=value`` with commas between several, and patterns as values: ``board=rk3588-a,runtime=1.2.*``. One
 word does without the field where only one field has it: the name of a campaign, of a board, or a runtime's version.
+As B the word ``peers`` stands for all other boards, and with it ``all`` as A for every one.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from analysis.conditions import condition_fields
 from analysis.errors import CannotCompare
 from analysis.runs import Run
 from analysis.text import plain
 
 PLAIN = ("campaign", "board", "runtime")  # fields that a single word may be of
+ALL, PEERS = "all", "peers"
 _EXAMPLES = 6  # of what there is, in a message
 
 
@@ -30,8 +31,7 @@ class Side:
 
 def fields_of(run: Run) -> dict[str, str]:
     """All that a run can be chosen by: campaign, board, and every field of its condition."""
-    conditions = condition_fields(run.conditions) if run.conditions else {}
-    return {"campaign": run.campaign, "board": run.board} | conditions
+    return {"campaign": run.campaign, "board": run.board} | dict(run.conditions)
 
 
 def side(text: str, runs: Sequence[Run]) -> Side:
@@ -47,6 +47,19 @@ def side(text: str, runs: Sequence[Run]) -> Side:
         seen = "; ".join(_there_is(name, described) for name in wanted)
         raise CannotCompare(f"{plain(text)}: no run that may enter a statistic has this", hint=seen)
     return Side(text, frozenset(wanted), found)
+
+
+def among_peers(text: str, runs: Sequence[Run]) -> tuple[tuple[Run, ...], frozenset[str]]:
+    """The runs among which boards are held against each other, and the boards asked for. ``rk3588-c``: this one
+    among all; ``campaign=X``: every board of the campaign. Raises CannotCompare."""
+    if text == ALL:
+        return tuple(runs), frozenset(run.board for run in runs)
+    chosen = side(text, runs)
+    boards = frozenset(run.board for run in chosen.runs)
+    if "board" not in chosen.named:
+        return chosen.runs, boards
+    rest = {name: value for name, value in _stated(text) if name != "board"} if "=" in text else {}
+    return tuple(run for run in runs if _matches(fields_of(run), rest)), boards
 
 
 def _stated(text: str) -> Iterable[tuple[str, str]]:

@@ -33,7 +33,7 @@ class Request:
     it: each run then has what it needs. ``only``: by board, the run ids to take from the whole list, each with the
     warm-up of its cell; None takes all. ``gates``: what a board has to keep to before each run; with ``set_point_of``,
     as warm as that campaign began. ``due``: by board, the numbers of the cells in the order in which they are due;
-    None: nobody knows.
+    None: nobody knows. ``probe``: what may or may not fit is run, guarded.
     """
 
     boards: tuple[BoardEntry, ...]
@@ -45,6 +45,7 @@ class Request:
     limit_s: int | None
     gates: Limits = field(default_factory=Limits)
     only: Mapping[str, frozenset[str]] | None = None
+    probe: bool = False
     due: Mapping[str, tuple[int, ...]] | None = None
     set_point_of: str | None = None
 
@@ -208,6 +209,7 @@ def spec_of(
         warmup=planned.warmup,
         limit_s=need.limit_s if request.limit_s is None else request.limit_s,
         memory_limit_bytes=need.memory_bytes,
+        tripwire_bytes=need.tripwire_bytes,
         clocks=cell.clocks,
         created_utc=created_utc,
         tool=tool,

@@ -19,10 +19,9 @@ ACROSS = "conditions that may differ, such as driver or artifact; those that a s
 
 @verb(
     help={
-        "a": "what B is compared with: a campaign, a board, a runtime, or field=value,field=value with patterns",
-        "b": "the other side",
+        "a": "a campaign, a board, a runtime, or field=value,field=value with patterns; `all` with peers",
+        "b": "the other side, which the verdict is on; or `peers`: A against the median of the other boards",
         "across": ACROSS,
-        "fleet": "each board against the median of its peers instead; with one side, only on its runs",
         "board": BOARD,
         "format": FORMAT,
     },
@@ -31,52 +30,59 @@ ACROSS = "conditions that may differ, such as driver or artifact; those that a s
 )
 def compare(
     _c: Context,
-    a: str = "",
-    b: str = "",
+    a: str | None = None,
+    b: str | None = None,
     across: Sequence[str] | None = None,
-    fleet: bool = False,
     board: Sequence[str] | None = None,
     format: str = "table",
 ) -> None:
-    """Two campaigns, boards or runtimes: ratios of medians with intervals, and a verdict on the second.
+    """Compare two campaigns, boards or runtimes, and judge the second.
 
     invoke compare rk3588-a rk3588-b
     invoke compare 1.2.1 1.2.3 --across artifact
     invoke compare 20261120T020000Z-1a2b 20261121T020000Z-3f2a --board @lab1
-    invoke compare board=rk3588-a,clocks=as_is* board=rk3588-a,clocks=pinned*
-    invoke compare --fleet
+    invoke compare 'clocks=as_is*' 'clocks=pinned*' --format md
+    invoke compare all peers
     """
-    from analysis.compare import compare as compared
-    from analysis.compare import rows_of
     from analysis.errors import CannotCompare
-    from analysis.listing import check_format, listing
-    from analysis.runs import read_runs
-    from analysis.sides import side
+    from analysis.listing import check_format
+    from analysis.sides import PEERS
+    from verbs.evidence import read_through_store
 
     check_format(format)
     session = open_session()
-    runs: Sequence[Run] = [run for run in read_runs(session.collected) if run.counts]
+    runs = [run for run in read_through_store(session) if run.counts]
     if board:
         names = {entry.name for entry in session.select(board)}
         runs = [run for run in runs if run.board in names]
-    if fleet:
-        if b:
-            raise CannotCompare("--fleet takes one side at most", hint=f"invoke compare --fleet {a}")
-        print(_peers(side(a, runs).runs if a else runs, format))
-        return
     if not runs:
         raise CannotCompare("no run here may enter a statistic", hint="invoke bench, or invoke collect")
-    rows = compared(side(a, runs), side(b, runs), [name for given in across or () for name in given.split(",")])
+    if b == PEERS:
+        print(_peers(a or "", runs, format))
+        return
+    leave(_sides(a or "", b or "", runs, [name for given in across or () for name in given.split(",")], format))
+
+
+def _sides(a: str, b: str, runs: Sequence[Run], across: Sequence[str], format: str) -> int:
+    from analysis.compare import compare as compared
+    from analysis.compare import rows_of
+    from analysis.listing import listing
+    from analysis.sides import side
+
+    rows = compared(side(a, runs), side(b, runs), across)
     print(listing(rows_of(rows), format, widths={"workload": 30, "why": 40, "across": 40, "also changed": 40}))
-    leave(_refusals(rows))
+    return _refusals(rows)
 
 
-def _peers(runs: Sequence[Run], format: str) -> str:
+def _peers(a: str, runs: Sequence[Run], format: str) -> str:
     from analysis.fleet_view import LEAST_BOARDS, fleet_view, rows_of
     from analysis.listing import listing
+    from analysis.sides import among_peers
 
+    peers, boards = among_peers(a, runs)
+    rows = [row for row in fleet_view(peers) if row.against.board in boards]
     none = f"no cell that {LEAST_BOARDS} boards have under one condition"
-    return listing(rows_of(fleet_view(runs)), format, empty=none, widths={"workload": 30, "only here": 40})
+    return listing(rows_of(rows), format, empty=none, widths={"workload": 30, "only here": 40})
 
 
 def _refusals(rows: Sequence[Comparison]) -> int:

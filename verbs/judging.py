@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from analysis.architecture import Architecture
     from analysis.nights import NightVerdict, Series
     from analysis.runs import Run
     from fleet.cell import Cell
@@ -26,7 +28,7 @@ class Archive:
     def __init__(self, session: Session, nights: Nights, tonight: str) -> None:
         self.nights = nights
         self.tonight = tonight
-        self._collected = session.collected
+        self._session = session
         self._read: dict[tuple[str, str, str], Run] = {}
 
     @property
@@ -40,15 +42,23 @@ class Archive:
     def runs(self, campaign: str) -> tuple[Run, ...]:
         """Of one campaign; none where there is none."""
         from analysis.evidence import find_runs
+        from analysis.physics import gated
         from analysis.runs import read_run
 
         found = []
-        for files in find_runs(self._collected, campaign):
+        for files in find_runs(self._session.collected, campaign):
             key = (files.campaign, files.board, files.run)
             if key not in self._read:
-                self._read[key] = read_run(files)
+                self._read[key] = gated([read_run(files)], self._architectures)[0]
             found.append(self._read[key])
         return tuple(found)
+
+    @functools.cached_property
+    def _architectures(self) -> Mapping[str, Architecture]:
+        from verbs.evidence import known_models
+
+        known = known_models(self._session)
+        return {name: one.architecture for name, one in known.items() if one.architecture is not None}
 
 
 def judge(archive: Archive) -> Callable[[str, str | None], Sequence[Finding]]:

@@ -128,6 +128,7 @@ def prepared(
 ) -> NightWork:
     """All that a night's stages need."""
     from datetime import UTC, datetime
+    from functools import partial
 
     from analysis.metrics import BY_NAME
     from fleet.errors import ConfigError
@@ -151,14 +152,24 @@ def prepared(
     def now() -> datetime:
         return datetime.now(UTC)
 
-    bound = bounded(need, end, now)
+    def needs(probe: bool, until: datetime | None = end) -> Any:
+        return bounded(partial(need, probe=probe), until, now)
+
     listener = Listeners([PlainLines(stderr(), headline)])
-    boards = OnBoards(session, night.token, bound, listener, recover=recover, force=force)
+    boards = OnBoards(session, night.token, needs(suite.probe), listener, recover=recover, force=force)
 
     def driven(order: Any) -> Any:
-        needs = need if order.campaign in canaries_of(night.name) else bound  # without a canary no board is trusted
-        more = settled(again(session, order.campaign), end, now)
-        return drive(session, order, need=needs, again=more, recover=recover, force=force, leases=boards.tokens)
+        # Without a canary no board is trusted, so a canary that has begun is not bounded.
+        until = None if order.campaign in canaries_of(night.name) else end
+        return drive(
+            session,
+            order,
+            need=needs(order.request.probe, until),
+            again=settled(again(session, order.campaign), end, now),
+            recover=recover,
+            force=force,
+            leases=boards.tokens,
+        )
 
     means = Means(
         now=now,
@@ -213,7 +224,8 @@ def morning(session: Session, night: Night, health: HealthBook) -> Morning:
     runs = read_campaign(session.collected, night.name)
     ended = {(run.board, run.run): (str(run.outcome), run.reason) for run in runs}
     rows = [] if record is None else planned_rows(record, ended)
-    return Morning(night, health.read(), rows, any(run.simulated for run in runs))
+    probe = record is not None and record.asked["probe"] is True
+    return Morning(night, health.read(), rows, any(run.simulated for run in runs), probe)
 
 
 def write_reports(session: Session, found: Morning) -> list[str]:

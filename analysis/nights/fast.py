@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from analysis.nights.segments import WINDOW, Segment
@@ -55,13 +55,15 @@ class Judged:
     level: float | None = None
     limit: float | None = None
     worse_by: float | None = None
-    size: Ratio | None = None  # of what is out: this night, or all since the first bad one, over the level
+    size: Ratio | None = (
+        None  # of what is out, and of the last night only: all nights since the first bad one, over the level
+    )
     last_good: NightValue | None = None
     first_bad: NightValue | None = None
 
 
 def judge_segment(metric: str, segment: Segment) -> tuple[Judged, ...]:
-    """Every night of a segment, the oldest first, each by those before it alone."""
+    """Every night of a segment, which has one at least, the oldest first, each by those before it alone."""
     accepted: list[NightValue] = []
     judged: list[Judged] = []
     for night in segment.nights:
@@ -69,7 +71,7 @@ def judge_segment(metric: str, segment: Segment) -> tuple[Judged, ...]:
         judged.append(one)
         if one.state in ACCEPTED:
             accepted.append(night)
-    return tuple(judged)
+    return (*judged[:-1], _sized(judged, accepted[-WINDOW:]))
 
 
 def limit_of(metric: str, values: Sequence[float]) -> tuple[float, float]:
@@ -99,6 +101,15 @@ def _judge(metric: str, night: NightValue, accepted: Sequence[NightValue], judge
         state, first_bad = State.REGRESSION, latest.night
     else:
         state = State.SUSPECT
-    bad = [one.night.value for one in judged if one.state in DOWN and one.first_bad is first_bad]
-    size = against_nights(values, [value for value in (*bad, night.value) if value is not None])
-    return Judged(night, state, level, limit, off, size, last_good, first_bad)
+    return Judged(night, state, level, limit, off, None, last_good, first_bad)
+
+
+def _sized(judged: Sequence[Judged], accepted: Sequence[NightValue]) -> Judged:
+    """The last night; one that is out with its size, by all nights since the first bad one."""
+    last = judged[-1]
+    if last.first_bad is None:
+        return last
+    first = next(place for place, one in enumerate(judged) if one.night is last.first_bad)
+    bad = [one.night.value for one in judged[first:] if one.night.value is not None]
+    good = [one.value for one in accepted if one.value is not None]
+    return replace(last, size=against_nights(good, bad))

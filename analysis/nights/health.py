@@ -2,8 +2,8 @@
 
 Its band is the median of the board's own good canaries, five at least, and 5 % or three robust spreads to both sides: a
 board that is suddenly faster is no less suspicious, for then something else was measured. Of a new board the canaries
-of its peers do. One canary out of the band is a hiccup, two in a row are a bad board; back in the band twice, it is
-good again. A board that does not answer is not bad but unknown. What a person decides, only a person takes back.
+of its peers do. One canary out of the band is a hiccup, two in a row are a bad board; back in it twice, it is good
+again. A board that does not answer is not bad but unknown. What a person decides, only a person takes back.
 """
 
 from __future__ import annotations

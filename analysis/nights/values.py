@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.conditions import condition_fields
 from analysis.environment import Environment
 from analysis.repeats import variation
 from analysis.runs import Run
@@ -114,7 +113,7 @@ def _values(name: str, groups: Mapping[tuple[str, str, str], Sequence[Run]]) -> 
     found: dict[Series, NightValue] = {}
     for (board, cell, origin), runs in groups.items():
         first = _alike([run for run in runs if not run.campaign.endswith(AGAIN)] or runs)
-        fields = condition_fields(first[-1].conditions) if first[-1].conditions else {}
+        fields = dict(first[-1].conditions)
         again = [run for run in runs if run.campaign.endswith(AGAIN) and run.condition == first[-1].condition]
         # A metric that no valid run has tonight still has its place where the cell failed: that is news, too.
         for metric in COMPARED:
@@ -141,4 +140,4 @@ def _alike(runs: Sequence[Run]) -> list[Run]:
 
 
 def _valid(runs: Iterable[Run], metric: str) -> list[float]:
-    return [value for run in runs if run.counts and (value := run.metric(metric)) is not None]
+    return [value for run in runs if run.counts and (value := run.believed(metric)) is not None]

@@ -206,7 +206,6 @@ def _common(changed: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
 
 def _size(board: str, judged: Judged, word: str) -> str:
     size = judged.size
-    told = f"{board} {abs(judged.worse_by or 0.0):.1%} {word}"
     if size is None or size.low is None or size.high is None:
-        return told
-    return f"{told} ({size.low - 1:+.1%} to {size.high - 1:+.1%})"
+        return f"{board} {word}"
+    return f"{board} {abs(size.value - 1):.1%} {word} ({size.low - 1:+.1%} to {size.high - 1:+.1%})"

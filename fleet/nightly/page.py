@@ -29,6 +29,7 @@ class Morning:
     health: Mapping[str, Health]
     runs: Sequence[Row]
     simulated: bool = False
+    probe: bool = False  # out of memory is then what it may find
 
     @property
     def sick(self) -> dict[str, Health]:
@@ -38,7 +39,7 @@ class Morning:
     @property
     def bad_runs(self) -> list[Row]:
         """What should have run well and did not; what can not run on such a board is no news."""
-        fine = (Outcome.OK, Outcome.SKIPPED)
+        fine = (Outcome.OK, Outcome.SKIPPED, *([Outcome.OOM] if self.probe else []))
         return [row for row in self.runs if row["outcome"] not in fine or str(row["reason"] or "").startswith(OVER)]
 
     @property

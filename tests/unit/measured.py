@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from analysis.conditions import Conditions, condition_fingerprint
+from analysis.conditions import Conditions, condition_fields, condition_fingerprint
 from analysis.outcome import Outcome
 from analysis.runs import Run, Workload
 
@@ -53,7 +53,7 @@ def runs(
         runtime=these.runtime,
         driver=these.driver,
         condition=condition_fingerprint(these),
-        conditions=these,
+        conditions=tuple(condition_fields(these).items()),
         environment=facts,
     )
     return [
