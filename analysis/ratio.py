@@ -8,8 +8,8 @@ errors hardly ever pull apart at once, the interval holds the ratio more often t
 evenings: runs of one share its temperature and its boot, so what nights add is not in it (docs/performance.md says how
 much that matters).
 
-Five nights a side or more: nights are drawn anew, then the repeats within each (hierarchical bootstrap); the interval is
-the middle 95 % of the ratios.
+Five nights a side or more: nights are drawn anew, then the repeats within each (hierarchical bootstrap); the interval
+is the middle 95 % of the ratios.
 """
 
 from __future__ import annotations
