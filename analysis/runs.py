@@ -14,6 +14,7 @@ from analysis.clocks import read_clocks
 from analysis.conditions import Conditions, condition_fingerprint, soc_of, top_hz
 from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
+from analysis.out_of_memory import memory_at_the_end, tripped
 from analysis.outcome import End, Judgement, Logs, Outcome, judge
 from analysis.parse import ParsedRun, parse_run
 from analysis.parse.integrity import Check
@@ -91,6 +92,7 @@ class Run:
     start_c: float | None = None  # the hottest sensor then
     forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     stated: str | None = None  # what a person said of a log made by hand
+    clock_profile: str | None = None  # what was asked for: pinned, no_dmc or as_is
     clocks: str | None = None  # pinned, partly, or why not; None where nobody looked
     condition: str | None = None  # the fingerprint of all that must match before two runs are compared
     dram_top_hz: int | None = None  # the highest clock that the board's memory has
@@ -198,7 +200,9 @@ def read_evidence(files: RunFiles) -> Evidence:
     judgement = judge(
         end=end,
         logs=_logs(
-            parsed, (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes, *missed_gates(spec))
+            parsed,
+            (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes, *missed_gates(spec)),
+            memory_at_the_end(telemetry.highest, tripped(start, end_record), start.number("uptime_s")),
         ),
         start_boot_id=start.text("boot_id"),
         told=_told(records["outcome"]),
@@ -265,6 +269,7 @@ def read_evidence(files: RunFiles) -> Evidence:
         start_c=spec.number("gate.temperature_c"),
         forced=spec.texts("forced"),
         stated=stated_text(spec) if by_hand else None,
+        clock_profile=spec.text("clocks"),
         clocks=plain(clocks.sentence) if clocks else None,
         dram_top_hz=top_hz(_fields(facts[0]).get("dmc.available_hz")),
         # With an image the first token also waits for the encoder: that is a metric of its own.
@@ -376,8 +381,9 @@ def _changed(files: RunFiles) -> tuple[str, ...]:
     return tuple(f"{name} is not what was collected" for name in files.changed())
 
 
-def _logs(parsed: ParsedRun, refuted: tuple[str, ...]) -> Logs:
+def _logs(parsed: ParsedRun, refuted: tuple[str, ...], memory: str | None) -> Logs:
     errno = parsed.log.details.get("errno")
+    wrong = parsed.wrong_artifact
     return Logs(
         has_table=parsed.log.perf_present,
         failure=parsed.failure,
@@ -386,4 +392,6 @@ def _logs(parsed: ParsedRun, refuted: tuple[str, ...]) -> Logs:
         errno=errno if isinstance(errno, int) else None,
         driver_too_old="driver_too_old" in parsed.log.warnings,
         refuted=(*parsed.reasons, *refuted),
+        wrong_artifact=f"{wrong.observed}, {wrong.expected} planned" if wrong else None,
+        memory=memory,
     )
