@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.clocks import read_clocks
-from analysis.conditions import Conditions, condition_fingerprint, soc_of, top_hz
+from analysis.conditions import Conditions, condition_fields, condition_fingerprint, soc_of, top_hz
+from analysis.environment import environment_of
 from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
 from analysis.out_of_memory import memory_at_the_end, tripped
@@ -95,6 +96,8 @@ class Run:
     clock_profile: str | None = None  # what was asked for: pinned, no_dmc or as_is
     clocks: str | None = None  # pinned, partly, or why not; None where nobody looked
     condition: str | None = None  # the fingerprint of all that must match before two runs are compared
+    conditions: tuple[tuple[str, str], ...] = ()  # what that is the fingerprint of, by the names that people type
+    environment: tuple[tuple[str, str], ...] = ()  # what else the board was like
     dram_top_hz: int | None = None  # the highest clock that the board's memory has
     quarantined: tuple[tuple[str, str], ...] = ()  # metrics that physics does not allow, each with its reason
     ttft_ms: float | None = None
@@ -293,23 +296,24 @@ def read_evidence(files: RunFiles) -> Evidence:
         log_file=log_file,
     )
     before = _fields(facts[0])
+    conditions = Conditions(
+        origin=run.origin,
+        soc=soc_of(before.get("board.compatible")),
+        dram_top_hz=run.dram_top_hz,
+        model=run.model,
+        artifact_sha256=run.artifact_sha256,
+        npu_cores=run.npu_core_num or run.npu_cores,
+        dtype=run.dtype,
+        runtime=run.runtime,
+        driver=run.driver,
+        workload=_compared(run),
+        clocks=clocks.condition() if clocks else None,
+    )
     run = replace(
         run,
-        condition=condition_fingerprint(
-            Conditions(
-                origin=run.origin,
-                soc=soc_of(before.get("board.compatible")),
-                dram_top_hz=run.dram_top_hz,
-                model=run.model,
-                artifact_sha256=run.artifact_sha256,
-                npu_cores=run.npu_core_num or run.npu_cores,
-                dtype=run.dtype,
-                runtime=run.runtime,
-                driver=run.driver,
-                workload=_compared(run),
-                clocks=clocks.condition() if clocks else None,
-            )
-        ),
+        condition=condition_fingerprint(conditions),
+        conditions=tuple(condition_fields(conditions).items()),
+        environment=environment_of(before, tool=run.tool),
     )
     return Evidence(run, parsed.checks, telemetry)
 

@@ -133,4 +133,6 @@ def _given(annotation: object, value: Any) -> Any:
         value = value.decode("utf-8", "surrogatepass")
     if annotation == "bool":
         return bool(value)
-    return tuple(json.loads(value)) if str(annotation).startswith("tuple") else value
+    if not str(annotation).startswith("tuple"):
+        return value
+    return tuple(tuple(one) if isinstance(one, list) else one for one in json.loads(value))

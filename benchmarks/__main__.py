@@ -26,6 +26,7 @@ BENCHMARKS = {
     "analysis": "benchmarks.analysis",
     "virtual": "benchmarks.virtual_boards",
     "thermal": "benchmarks.thermal",
+    "nights": "benchmarks.nightly_rules",
 }
 
 
