@@ -312,7 +312,7 @@ def read_evidence(files: RunFiles) -> Evidence:
         run,
         condition=condition_fingerprint(conditions),
         conditions=tuple(condition_fields(conditions).items()),
-        environment=environment_of(before, tool=run.tool),
+        environment=environment_of(_fields(facts[0]), tool=run.tool),
     )
     return Evidence(run, parsed.checks, telemetry)
 
