@@ -215,7 +215,7 @@ def measure(session: Session, order: Order, *, recover: bool = False, force: boo
 def table(session: Session, format: str, campaign: str) -> str:
     """What a campaign gave, cell by cell."""
     from analysis.cells import cells
-    from analysis.reading import read_campaign
     from analysis.writers import bench as bench_table
+    from verbs.evidence import read_through_store
 
-    return bench_table(cells(read_campaign(session.collected, campaign)), format)
+    return bench_table(cells(read_through_store(session, campaign)), format)
