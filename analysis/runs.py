@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.clocks import read_clocks
-from analysis.conditions import Conditions, condition_fields, condition_fingerprint, soc_of, top_hz
+from analysis.conditions import Conditions, condition_fingerprint, soc_of, top_hz
+from analysis.end_records import end_of, fields_of, told_by_workstation
 from analysis.environment import environment_of
 from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
@@ -157,7 +158,7 @@ def read_runs(collected: Path) -> tuple[Run, ...]:
 
 def read_logs(files: RunFiles) -> ParsedRun:
     """All logs of one run read together; a folder of logs without spec.json and end.json does as well."""
-    spec = _fields(files.record("spec.json"))
+    spec = fields_of(files.record("spec.json"))
     end = _ended(files, spec)
     return parse_run(
         stdout=files.read("stdout.log"),
@@ -171,7 +172,7 @@ def read_logs(files: RunFiles) -> ParsedRun:
 
 
 def _ended(files: RunFiles, spec: Record) -> End | None:
-    return _end(files.record("end.json")) or (stated_end(spec) if spec.text("origin") == MANUAL else None)
+    return end_of(files.record("end.json")) or (stated_end(spec) if spec.text("origin") == MANUAL else None)
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def read_evidence(files: RunFiles) -> Evidence:
     records = {name: files.record(f"{name}.json") for name in ("spec", "start", "end", "outcome")}
     facts = [files.record(f"facts.{when}.json") for when in ("before", "after")]
     problem = spec_problem(files, records["spec"])
-    spec, start, end_record = (_fields(records[name]) for name in ("spec", "start", "end"))
+    spec, start, end_record = (fields_of(records[name]) for name in ("spec", "start", "end"))
     by_hand = spec.text("origin") == MANUAL
     end = _ended(files, spec)
     parsed = read_logs(files)
@@ -208,7 +209,7 @@ def read_evidence(files: RunFiles) -> Evidence:
             memory_at_the_end(telemetry.highest, tripped(start, end_record), start.number("uptime_s")),
         ),
         start_boot_id=start.text("boot_id"),
-        told=_told(records["outcome"]),
+        told=told_by_workstation(records["outcome"]),
         by_hand=by_hand,
         rebooted=_rebooted(files, start),
     )
@@ -222,7 +223,7 @@ def read_evidence(files: RunFiles) -> Evidence:
         "rkllm": None if memory_gib is None else round(memory_gib * GIB),
         "vmhwm": telemetry.vmhwm_bytes,
         "drop": available_drop(
-            _fields(facts[0]).whole("memory.available_bytes"),
+            fields_of(facts[0]).whole("memory.available_bytes"),
             telemetry.available_first_bytes,
             telemetry.available_least_bytes,
         ),
@@ -236,7 +237,7 @@ def read_evidence(files: RunFiles) -> Evidence:
         outcome=judgement.outcome,
         reason=plain(judgement.reason) if judgement.reason else None,
         advice=plain(judgement.advice) if judgement.advice else None,
-        origin=_origin(spec, [spec, start, end_record, *(_fields(fact) for fact in facts)]),
+        origin=_origin(spec, [spec, start, end_record, *(fields_of(fact) for fact in facts)]),
         model=spec.text("model"),
         model_title=spec.text("model_title"),
         kind=kind,
@@ -274,7 +275,7 @@ def read_evidence(files: RunFiles) -> Evidence:
         stated=stated_text(spec) if by_hand else None,
         clock_profile=spec.text("clocks"),
         clocks=plain(clocks.sentence) if clocks else None,
-        dram_top_hz=top_hz(_fields(facts[0]).get("dmc.available_hz")),
+        dram_top_hz=top_hz(fields_of(facts[0]).get("dmc.available_hz")),
         # With an image the first token also waits for the encoder: that is a metric of its own.
         ttft_ms=prefill_ms if kind == "llm" else None,
         vision_ttft_ms=prefill_ms + encode_ms if prefill_ms is not None and encode_ms is not None else None,
@@ -295,7 +296,7 @@ def read_evidence(files: RunFiles) -> Evidence:
         log=relative_log(files, log_file),
         log_file=log_file,
     )
-    before = _fields(facts[0])
+    before = fields_of(facts[0])
     conditions = Conditions(
         origin=run.origin,
         soc=soc_of(before.get("board.compatible")),
@@ -326,36 +327,6 @@ def _compared(run: Run) -> dict[str, Any]:
     return asked
 
 
-def _fields(record: Record | Unreadable | None) -> Record:
-    return record if isinstance(record, Record) else Record({})
-
-
-def _end(record: Record | Unreadable | None) -> End | None:
-    """A broken ``end.json`` is an end too, of which nothing is known."""
-    if record is None:
-        return None
-    end = _fields(record)
-    return End(
-        result=end.text("result"),
-        exit_code=end.whole("exit_code"),
-        signal=end.whole("signal"),
-        duration_s=end.number("duration_s"),
-        limit_s=end.number("limit_s"),
-        boot_id=end.text("boot_id"),
-    )
-
-
-def _told(record: Record | Unreadable | None) -> Judgement | None:
-    """What the workstation wrote about a run that never came back from its board."""
-    if record is None:
-        return None
-    told = _fields(record)
-    word, reason = told.text("outcome"), told.text("reason")
-    if word not in set(Outcome) or word == Outcome.OK:  # ok needs a board's end.json
-        return Judgement(Outcome.FAILED, f"outcome.json says {word!r:.80}, which is no outcome of such a run")
-    return Judgement(Outcome(word), reason or "outcome.json gives no reason", told.text("advice"))
-
-
 def _rebooted(files: RunFiles, start: Record) -> Why | None:
     log = files.read("reboot.log", REBOOT_LIMIT_BYTES)
     return None if log is None else explain(log, epoch_s=start.number("epoch_s"), uptime_s=start.number("uptime_s"))
@@ -372,7 +343,7 @@ def _origin(spec: Record, records: list[Record]) -> str:
 
 
 def _first(records: list[Record | Unreadable | None], path: str) -> str | None:
-    return next((text for record in records if (text := _fields(record).text(path)) is not None), None)
+    return next((text for record in records if (text := fields_of(record).text(path)) is not None), None)
 
 
 def relative_log(files: RunFiles, log_file: Path | None) -> str:
