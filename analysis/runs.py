@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.clocks import read_clocks
-from analysis.conditions import Conditions, condition_fingerprint, soc_of, top_hz
+from analysis.conditions import Conditions, condition_fields, condition_fingerprint, soc_of, top_hz
 from analysis.end_records import end_of, fields_of, told_by_workstation
 from analysis.environment import environment_of
 from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
