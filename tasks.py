@@ -3,11 +3,13 @@
 from verbs.boards import add, boards, trust
 from verbs.checks import check
 from verbs.compare import compare
+from verbs.explain import explain
 from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo, nightly
 from verbs.models import models
 from verbs.provision import provision
 from verbs.push import push
+from verbs.report import report
 from verbs.results import collect, import_, parse
 from verbs.runs import attach, cancel, status
 
@@ -21,6 +23,7 @@ __all__ = [
     "collect",
     "compare",
     "demo",
+    "explain",
     "import_",
     "models",
     "nightly",
@@ -28,6 +31,7 @@ __all__ = [
     "provision",
     "push",
     "release",
+    "report",
     "reserve",
     "status",
     "trust",
