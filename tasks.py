@@ -2,6 +2,7 @@
 
 from verbs.boards import add, boards, trust
 from verbs.checks import check
+from verbs.compare import compare
 from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo, nightly
 from verbs.models import models
@@ -18,6 +19,7 @@ __all__ = [
     "cancel",
     "check",
     "collect",
+    "compare",
     "demo",
     "import_",
     "models",

@@ -3,33 +3,24 @@
 Of a vision model the cores of the encoder count too, and the image is part of the workload. The clocks are the profile
 that was asked for: what a board could not pin of it is a condition of its runs.
 
-Pure: runs in, cells out, and the order of the runs changes nothing. Medians are of the ok runs that are no
-warm-up; every other run still shows, in the cell's outcome and among its reasons.
+Pure: runs in, cells out, and the order of the runs changes nothing. Medians are of the ok runs that are no warm-up;
+every other run still shows, in the cell's outcome and among its reasons. A number that physics does not allow is in no
+statistic, and shows as a doubt.
 """
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analysis.metrics import METRICS
+from analysis.order_statistics import Stat, stat_of
 from analysis.outcome import Outcome
 from analysis.runs import SIMULATED, Run, Workload
 from analysis.witnesses import disagreement
 
 _ORDER = {outcome: place for place, outcome in enumerate(Outcome)}
-
-
-@dataclass(frozen=True)
-class Stat:
-    """One metric over the runs of a cell that have it; stored units."""
-
-    median: float
-    low: float
-    high: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -39,6 +30,15 @@ class Reason:
     outcome: Outcome
     reason: str
     advice: str | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a number of ``count`` runs is quarantined."""
+
+    metric: str
+    reason: str
     count: int
 
 
@@ -67,6 +67,7 @@ class Cell:
     campaigns: tuple[str, ...]
     clock_profile: str | None = None
     forced: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -139,17 +140,18 @@ def _cell(key: _Key, runs: list[Run]) -> Cell:
         encoders=_distinct(run.encoder_sha256 for run in behind),
         campaigns=_distinct(run.campaign for run in behind),
         forced=_distinct(check for run in behind for check in run.forced),
+        doubts=_doubts(valid),
     )
 
 
 def _stats(runs: list[Run]) -> tuple[tuple[str, Stat], ...]:
-    found = ((metric.name, _stat(run.metric(metric.name) for run in runs)) for metric in METRICS)
+    found = ((metric.name, stat_of(run.believed(metric.name) for run in runs)) for metric in METRICS)
     return tuple((name, stat) for name, stat in found if stat is not None)
 
 
-def _stat(values: Iterable[float | None]) -> Stat | None:
-    seen = sorted(value for value in values if value is not None)
-    return Stat(statistics.median(seen), seen[0], seen[-1], len(seen)) if seen else None
+def _doubts(runs: list[Run]) -> tuple[Doubt, ...]:
+    counted = Counter(doubt for run in runs for doubt in run.quarantined)
+    return tuple(Doubt(metric, reason, count) for (metric, reason), count in sorted(counted.items()))
 
 
 def _reasons(runs: list[Run]) -> tuple[Reason, ...]:

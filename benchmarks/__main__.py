@@ -25,6 +25,7 @@ BENCHMARKS = {
     "parse": "benchmarks.parse",
     "virtual": "benchmarks.virtual_boards",
     "thermal": "benchmarks.thermal",
+    "nights": "benchmarks.nightly_rules",
 }
 
 

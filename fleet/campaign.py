@@ -77,6 +77,7 @@ def asked(request: Request) -> dict[str, Any]:
         "seed": request.seed,
         "limit": request.limit_s,
         "gates": request.gates.to_json(),
+        "probe": request.probe,
         "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
     }
 
@@ -128,7 +129,8 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
         ordering=Ordering(data["order"]),
         seed=data["seed"],
         limit_s=data["limit"],
-        gates=Limits(**data.get("gates", {})),
+        gates=Limits(**data["gates"]),
+        probe=data["probe"],
         only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
     )
 
@@ -230,7 +232,7 @@ def load(collected: Path, campaign: str) -> Record | None:
             created_utc=str(data["created_utc"]),
             tool=str(data["tool"]),
             token=str(data["token"]),
-            asked=dict(data["asked"]),
+            asked={"probe": False} | dict(data["asked"]),  # campaigns that were begun before there were probes
             runs={str(board): tuple(map(str, runs)) for board, runs in data["runs"].items()},
         )
     except FileNotFoundError:

@@ -43,6 +43,7 @@ class Bench:
     clocks: str = ""
     vision_cores: str = ""
     image: str = ""
+    probe: bool = False
 
     def request(self, session: Session, boards: tuple[BoardEntry, ...], suite: Suite | None = None) -> Request:
         """What they ask for, and where they say nothing, what the suite does. Raises ConfigError; nothing has been
@@ -66,6 +67,7 @@ class Bench:
             seed=suite.seed,
             limit_s=whole_number(self.limit, "--limit", 1, 7 * 86400, 0) if self.limit else suite.limit,
             gates=suite.gates.limits,
+            probe=self.probe or suite.probe,
         )
 
     def _matrix(self, session: Session, part: SuitePart) -> Matrix:
@@ -158,12 +160,13 @@ def order(
     ``outcomes`` tells how the runs of a campaign ended, by (board, run): that is in their logs. Raises ConfigError.
     """
     if failed_from:
-        if wanted != Bench() or suite is not None:
+        if replace(wanted, probe=False) != Bench() or suite is not None:
             raise ConfigError(
                 "it repeats with the options of that campaign", key="--failed-from", hint="leave the other options out"
             )
         record = campaigns.begun(session.collected, failed_from)
         request = campaigns.request_of(record, session.inventory.boards, session.catalogue(), session.collected)
+        request = replace(request, probe=wanted.probe or request.probe)
         if boards:
             chosen = session.select(boards)
             request = replace(request, boards=tuple(entry for entry in request.boards if entry in chosen))

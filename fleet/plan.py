@@ -31,7 +31,8 @@ class Request:
 
     ``most_repeats``: up to so many, while the repeats of a cell differ too much. ``limit_s`` is None where nobody said
     it: each run then has what it needs. ``only``: by board, the run ids to take from the whole list, each with the
-    warm-up of its cell; None takes all. ``gates``: what a board has to keep to before each run.
+    warm-up of its cell; None takes all. ``gates``: what a board has to keep to before each run. ``probe``: what may or
+    may not fit is run, guarded.
     """
 
     boards: tuple[BoardEntry, ...]
@@ -43,6 +44,7 @@ class Request:
     limit_s: int | None
     gates: Limits = field(default_factory=Limits)
     only: Mapping[str, frozenset[str]] | None = None
+    probe: bool = False
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -203,6 +205,7 @@ def spec_of(
         warmup=planned.warmup,
         limit_s=need.limit_s if request.limit_s is None else request.limit_s,
         memory_limit_bytes=need.memory_bytes,
+        tripwire_bytes=need.tripwire_bytes,
         clocks=cell.clocks,
         created_utc=created_utc,
         tool=tool,

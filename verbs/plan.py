@@ -34,7 +34,8 @@ def plan_rows(session: Session, order: Order) -> tuple[list[Row], ExitCode]:
             of_cell.setdefault(planned.number, []).append(planned)
         sees = any(cell.image for cell in order.request.cells)
         several_clocks = len({cell.clocks for cell in order.request.cells}) > 1
-        mine = [_row(state, of_cell[number], sees, several_clocks) for number in sorted(of_cell)]
+        probe = order.request.probe
+        mine = [_row(state, of_cell[number], sees, several_clocks, probe) for number in sorted(of_cell)]
         seconds = sum(int(row["runs"] or 0) * float(row["seconds a run"] or 0) for row in mine)
         runs = sum(int(row["runs"] or 0) for row in mine)
         print(f"{state.entry.name}: {runs} runs, about {math.ceil(seconds / 60)} min by prediction", file=sys.stderr)
@@ -67,11 +68,11 @@ def plan_listing(rows: list[Row], format: str) -> str:
     return "\n\n".join([listing(drawn, format), *([between.join(notes)] if notes else [])])
 
 
-def _row(state: BoardState, runs: list[PlannedRun], sees: bool, several_clocks: bool) -> Row:
+def _row(state: BoardState, runs: list[PlannedRun], sees: bool, several_clocks: bool, probe: bool) -> Row:
     from verbs.need import need
 
     cell = runs[0].cell
-    needs = need(state.entry, state.facts or {}, runs[0])
+    needs = need(state.entry, state.facts or {}, runs[0], probe=probe)
     seeing: Row = {"vision cores": cell.vision_cores, "image": cell.image.name if cell.image else None}
     return {
         "board": state.entry.name,
@@ -86,5 +87,6 @@ def _row(state: BoardState, runs: list[PlannedRun], sees: bool, several_clocks: 
         "seconds a run": None if needs.skip or needs.expected_s is None else round(needs.expected_s, 1),
         "limit s": None if needs.skip else needs.limit_s,
         "memory GiB": None if needs.expected_bytes is None else round(needs.expected_bytes / 2**30, 2),
+        **({"guarded": "yes" if needs.tripwire_bytes and not needs.skip else None} if probe else {}),
         WHY: needs.skip or (None if state.facts else "nobody knows: the board did not answer"),
     }

@@ -1,7 +1,7 @@
 """The table that ``bench`` ends with, before anyone formats it: headings, rows, and the notes below it.
 
-Columns that say the same in every row are left out: ``workload`` when there is one, ``origin`` when all is
-measured. Those of vision runs are there when there are any, TTFT of text runs then only when there are both.
+Columns that say the same in every row are left out: ``workload`` and ``clocks`` when there is one, ``origin`` when all
+is measured. Those of vision runs are there when there are any, TTFT of text runs then only when there are both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from analysis.cells import Cell, Reason
 from analysis.metrics import TABLE_METRICS, VISION, Metric
 from analysis.runs import MEASURED, SIMULATED
 from analysis.text import LINE_LIMIT, plain
-from analysis.writers.rows import Value, reason_text
+from analysis.writers.rows import Value, doubt_text, reason_text
 
 _SIMULATED_NOTE = "simulated: made by a virtual board; these numbers say nothing about any real one."
 _UNKNOWN_NOTE = "unknown: the evidence does not say whether a real or a virtual board made it."
@@ -107,6 +107,9 @@ def _notes(cells: Sequence[Cell]) -> tuple[str, ...]:
         if mixed:
             name = f"{cell.board} {cell.model} {cell.npu_cores} cores"
             notes.append(plain(f"{name}: the median mixes {'; '.join(mixed)}", LINE_LIMIT))
+        for doubt in cell.doubts:
+            name = f"{cell.board} {cell.model} {cell.npu_cores} cores"
+            notes.append(plain(f"{name}: quarantined in {doubt.count} runs: {doubt_text(doubt)}", LINE_LIMIT))
         if cell.memory_note is not None:
             notes.append(plain(f"{cell.board} {cell.model} {cell.npu_cores} cores: {cell.memory_note}", LINE_LIMIT))
     return tuple(notes)

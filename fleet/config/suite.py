@@ -95,6 +95,7 @@ class Suite(SuitePart):
     order: Ordering = Ordering.INTERLEAVED
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**53)] = 0
     limit: Count | None = None  # seconds a run
+    probe: Annotated[bool, Field(strict=True, description="true or false")] = False  # what may not fit runs, guarded
     gates: SuiteGates = SuiteGates()
 
     @model_validator(mode="after")

@@ -67,6 +67,18 @@ def test_what_was_asked_for_comes_back_whole_from_disk(begun: Begun) -> None:
     assert campaign.request_of(record, begun.boards, begun.catalogue, begun.collected) == begun.request
 
 
+def test_a_campaign_of_before_there_were_probes_goes_on_without_one(begun: Begun) -> None:
+    path = begun.collected / "night" / campaign.FILE
+    data = json.loads(path.read_text())
+    assert data["asked"].pop("probe") is False
+    path.write_text(json.dumps(data))
+    record = campaign.begun(begun.collected, "night")
+    assert campaign.request_of(record, begun.boards, begun.catalogue, begun.collected) == begun.request
+    campaign.same(record, begun.request)
+    with pytest.raises(ConfigError, match="begun with probe False, and is now asked for True"):
+        campaign.same(record, replace(begun.request, probe=True))
+
+
 def test_an_image_lies_beside_the_record_and_may_change_where_it_came_from(begun: Begun, tmp_path: Path) -> None:
     shutil.copy(PROJECT / "suites" / "images" / "house.png", tmp_path / "mine.png")
     (prompts,) = (one.prompts for one in begun.request.workloads)
