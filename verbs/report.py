@@ -10,6 +10,8 @@ from invoke import Context
 from verbs.kit import open_session, verb
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analysis.report.given import Given, ModelEntry
     from analysis.report.model import Report
     from fleet.config.catalogue import Model
@@ -19,16 +21,23 @@ if TYPE_CHECKING:
 
 @verb(help={"lang": "zh or en; default zh"})
 def report(_c: Context, lang: str = "zh") -> None:
-    """Write the final report, the feasibility report and the log.
+    """Write the final report, the feasibility report, the log and the workbook.
 
     invoke report
     invoke report --lang en
     """
-    from analysis.writers.report_markdown import write_pages
-
     session = open_session()
-    for path in write_pages(made(session, lang), session.reports):
+    for path in write_report(session, lang):
         print(session.shown(path))
+
+
+def write_report(session: Session, lang: str = "zh") -> tuple[Path, ...]:
+    """Every form of the report; returns the files. Raises ConfigError, CannotRead, CannotWrite."""
+    from analysis.writers.report_markdown import write_pages
+    from analysis.writers.workbook import write_workbook
+
+    report = made(session, lang)
+    return (*write_pages(report, session.reports), write_workbook(report, session.reports))
 
 
 def made(session: Session, lang: str) -> Report:
