@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import random
-import re
-import shutil
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import openpyxl
-import pytest
 
 from analysis.claiming import claims
 from analysis.metrics import GIB
@@ -20,16 +13,8 @@ from analysis.outcome import Outcome
 from analysis.predictions import KnownModel
 from analysis.report.build import build_report
 from analysis.report.given import BoardFacts, Given
-from analysis.report.model import LANGUAGES, Lang, Report, Value
-from analysis.report.shown import mark_of, shown
-from analysis.report.words import Words
+from analysis.report.model import Lang, Report
 from analysis.runs import MANUAL, MEASURED, SIMULATED, Run, Workload
-from analysis.writers.report_markdown import page
-from analysis.writers.workbook import grids, workbook_bytes, write_workbook
-from analysis.writers.workbook.drawing import HEAD
-from analysis.writers.workbook.grid import Grid
-from fleet.session import Session
-from verbs.report import given as given_by
 
 PROJECT = Path(__file__).parents[2]
 SPEEDS = {"qwen3-0.6b": 30.0, "qwen3-4b": 6.5, "qwen3-vl-2b": 13.5}
@@ -74,7 +59,7 @@ def one_run(board: str, night: int, model: str, cores: int, repeat: int, tps: fl
 
 
 def fleet(nights: int = 7, seed: int = 5) -> Iterator[Run]:
-    """Two real boards, one of logs made by hand, a virtual one; the second real one is slower in the last two nights."""
+    """Two real boards, one of logs made by hand, a virtual one; the second real one slower in the last two nights."""
     dice = random.Random(seed)
     for board in ORIGINS:
         for night in range(nights):

@@ -6,7 +6,9 @@ its letter; colours (after Okabe and Ito, which the colour-blind can tell apart)
 
 from __future__ import annotations
 
+import math
 from typing import Any
+from unicodedata import east_asian_width
 
 from xlsxwriter.utility import xl_col_to_name
 
@@ -20,6 +22,7 @@ _TONES = {"FITS": "#CFE8F7", "TIGHT": "#E6F2D5", "RISK": "#FFE3B0", "NO": "#DADA
 _BETTER, _WORSE = "#56B4E9", "#E69F00"
 _SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 _PATTERNS = {"S": "wide_upward_diagonal", "R": "dotted_grid", "M": "narrow_horizontal"}
+_LINE_HEIGHT, _MOST_LINES = 15, 8
 _HEADING_LIMIT = 250  # characters; Excel has no heading of a table with more than 255
 _CHART_LINES = 20  # of one chart: the next begins below it
 
@@ -43,6 +46,8 @@ class Drawer:
         self._table(sheet, grid)
         links = 0
         for line, row in enumerate(grid.rows, HEAD + 1):
+            if (lines := _lines(grid, row)) > 1:
+                sheet.set_row(line, min(lines, _MOST_LINES) * _LINE_HEIGHT)
             for at, (entry, heading) in enumerate(zip(row, grid.headings, strict=True)):
                 if entry.link is not None and links < LINKS:
                     links += 1
@@ -67,17 +72,23 @@ class Drawer:
 
     def _table(self, sheet: Any, grid: Grid) -> None:
         names = _headings(grid)
-        form = self._style(bold=True, text_wrap=True, valign="top", bottom=2)
+        forms = [self._heading(grid, at) for at in range(len(names))]
         last = len(names) - 1
         if not grid.rows:  # Excel knows no table without a row
             for at, name in enumerate(names):
-                sheet.write_string(HEAD, at, name, form)
+                sheet.write_string(HEAD, at, name, forms[at])
             sheet.autofilter(HEAD, 0, HEAD, last)
             sheet.write_string(HEAD + 1, 0, spreadsheet(grid.empty), self._style(italic=True))
             return
-        columns = [{"header": name, "header_format": form} for name in names]
+        columns = [{"header": name, "header_format": form} for name, form in zip(names, forms, strict=True)]
         options = {"name": f"Table{grid.key}", "style": "Table Style Light 1", "columns": columns}
         sheet.add_table(HEAD, 0, HEAD + len(grid.rows), last, options)
+
+    def _heading(self, grid: Grid, at: int) -> Any:
+        """Above numbers it stands right, as they do."""
+        numbers = any(isinstance(row[at].value, int | float) for row in grid.rows)
+        style = {"align": "right"} if numbers else {"indent": 1}
+        return self._style(bold=True, text_wrap=True, valign="top", bottom=2, **style)
 
     def _write(self, sheet: Any, line: int, at: int, entry: Entry, *, wraps: bool) -> None:
         if isinstance(entry.value, str):
@@ -89,6 +100,8 @@ class Drawer:
         style: dict[str, Any] = {"valign": "top"}
         if not isinstance(entry.value, str):
             style["num_format"] = with_mark(entry.number, entry.mark)
+        else:
+            style["indent"] = 1
         if entry.mark:
             style["font_color"] = _INK[entry.mark[0]]
             style["italic"] = entry.mark != "M"
@@ -129,7 +142,9 @@ class Drawer:
         for one in grid.sparklines:
             line = HEAD + 1 + one.row
             area = f"{_quoted(grid.title)}!{_cell(line, one.first)}:{_cell(line, one.last)}"
-            sheet.add_sparkline(line, one.at, {"range": area, "markers": True, "series_color": "#0072B2"})
+            sheet.add_sparkline(
+                line, one.at, {"range": area, "markers": True, "series_color": _SERIES[0], "weight": 1.5}
+            )
 
     def _chart(self, sheet: Any, grid: Grid, chart: Chart, number: int) -> None:
         drawn = self._book.add_chart({"type": "column"})
@@ -148,16 +163,16 @@ class Drawer:
                 **fill,
             }
             if any(bar.up) or any(bar.down):
-                series["y_error_bars"] = {"type": "custom", "plus_values": bar.up, "minus_values": bar.down}
+                series["y_error_bars"] = {"type": "custom", "plus_values": list(bar.up), "minus_values": list(bar.down)}
             drawn.add_series(series)
         drawn.set_title({"name": chart.title, "name_font": {"size": 12}, "overlay": False})
         drawn.set_y_axis(
             {"name": chart.axis, "min": 0, "major_gridlines": {"visible": True, "line": {"color": "#DDDDDD"}}}
         )
         drawn.set_legend({"position": "bottom"})
-        drawn.set_size({"width": 640, "height": 380})
-        line = HEAD + number * _CHART_LINES
-        sheet.insert_chart(line, len(grid.headings) + 1, drawn, {"object_position": 3})
+        drawn.set_size({"width": 900, "height": 380})
+        line = HEAD + len(grid.rows) + 3 + number * _CHART_LINES
+        sheet.insert_chart(line, 0, drawn, {"object_position": 3})
 
 
 def with_mark(number: str, mark: str) -> str:
@@ -194,6 +209,23 @@ def _scale(shade: Shade) -> dict[str, Any]:
         "mid_color": "#FFFFFF",
         "max_color": high,
     }
+
+
+def _lines(grid: Grid, row: tuple[Entry, ...]) -> int:
+    """How high a row has to be; LibreOffice and Excel do not agree on doing that themselves."""
+    return max(
+        (
+            math.ceil(1.1 * _wide(entry.value) / (heading.width - 2))
+            for entry, heading in zip(row, grid.headings, strict=True)
+            if heading.wraps and isinstance(entry.value, str)
+        ),
+        default=1,
+    )
+
+
+def _wide(text: str) -> int:
+    """Columns of a text: a Chinese character takes two."""
+    return sum(2 if east_asian_width(one) in "WF" else 1 for one in text)
 
 
 def _quoted(title: str) -> str:

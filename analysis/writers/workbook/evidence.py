@@ -69,11 +69,11 @@ def nightly(report: Report, say: Words) -> Grid:
             "the sixth "
             "night on; the columns to the right are the nights.",
         ),
-        (*before, *(Heading(name, 18) for name in names)),
+        (*before, *(Heading(name, 23) for name in names)),
         tuple(_followed(one, names, say) for one in followed),
         stays=2,
         empty=say("还没有两夜的数字。", "No series has two nights yet."),
-        fits_page=len(names) <= 10,
+        fits_page=len(names) <= 4,
         sparklines=tuple(Sparkline(at, 6, first, first + len(names) - 1) for at in range(len(followed))),
     )
 

@@ -8,6 +8,7 @@ from analysis.metrics import CLAIMED
 from analysis.report.model import CoresRow, FleetRow, Origin, Report, SpeedRow, Value
 from analysis.report.shown import mark_of
 from analysis.report.words import Words
+from analysis.text import plain
 from analysis.writers.workbook import wording
 from analysis.writers.workbook.grid import (
     MIDDLE,
@@ -29,6 +30,7 @@ from analysis.writers.workbook.grid import (
 
 _CORES = (1, 2, 3)
 _DRAWN = 8  # series in one chart: as many as there are colours that can be told apart
+_NAME_LIMIT = 48  # characters in a legend
 _ORDER = ("generate_tps", "ttft_ms", "vision_ttft_ms", "prefill_tps", "image_encode_ms")
 
 
@@ -117,10 +119,10 @@ def cores(report: Report, say: Words) -> Grid:
         "Cores",
         say("核数", "Cores"),
         say(
-            "同一依据、同一来源下的 1、2、3 核。加速比相对单核；效率 = 加速比 / 核数。图在右侧，筛选后图随之变化。",
+            "同一依据、同一来源下的 1、2、3 核。加速比相对单核；效率 = 加速比 / 核数。图在表下方，随筛选变化。",
             "One, two and three cores on one basis and of one origin. Speed-up is against one core, efficiency "
             "is speed-up "
-            "/ cores. Charts to the right follow the filters.",
+            "/ cores. Charts below the table follow the filters.",
         ),
         headings,
         tuple(_cores(row, say) for row in report.cores),
@@ -154,7 +156,7 @@ def _value(value: Value | None, row: CoresRow) -> Entry:
 
 
 def _charts(rows: tuple[CoresRow, ...], say: Words) -> Iterable[Chart]:
-    """Measured ones first, then by the order of the rows: who has boards is not shown others' numbers instead."""
+    """Boards' own rows first, measured ones before others: who has boards is not shown others' numbers instead."""
     placed = [(at, row) for at, row in enumerate(rows) if row.metric.name == "generate_tps"]
     placed.sort(key=lambda one: _rank(one[1]))
     drawn = sorted(placed[:_DRAWN], key=lambda one: one[0])
@@ -170,16 +172,16 @@ def _charts(rows: tuple[CoresRow, ...], say: Words) -> Iterable[Chart]:
         yield Chart(say("相对单核的加速比", "Speed-up against one core"), "×", 7, 9, plain)
 
 
-def _rank(row: CoresRow) -> int:
+def _rank(row: CoresRow) -> tuple[bool, int]:
     order = (Origin.MEASURED, Origin.MANUAL, Origin.SIMULATED, Origin.REFERENCE, Origin.PREDICTED)
-    return order.index(next(iter(row.values.values())).origin)
+    return (row.board is None, order.index(next(iter(row.values.values())).origin))
 
 
 def _bar(at: int, row: CoresRow) -> Bar:
     first = next(iter(row.values.values()))
     mark = mark_of(first)
     about = row.board or (first.source if first.origin is Origin.REFERENCE else "")
-    name = ", ".join(part for part in (row.title, about) if part)
+    name = plain(", ".join(part for part in (row.title, about) if part), _NAME_LIMIT)
     ends = []
     for one in _CORES:
         value = row.values.get(one)
