@@ -20,7 +20,7 @@ HEAD = 3  # the line of the headings; above it the title, the note and the warni
 _INK = {"S": "#6A3D8C", "R": "#7A4A00", "P": "#00507A", "M": "#2F4F2F"}
 _TONES = {"FITS": "#CFE8F7", "TIGHT": "#E6F2D5", "RISK": "#FFE3B0", "NO": "#DADADA"}
 _BETTER, _WORSE = "#56B4E9", "#E69F00"
-_SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+_SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#666666", "#000000")
 _PATTERNS = {"S": "wide_upward_diagonal", "R": "dotted_grid", "M": "narrow_horizontal"}
 _LINE_HEIGHT, _MOST_LINES = 15, 8
 _HEADING_LIMIT = 250  # characters; Excel has no heading of a table with more than 255
@@ -87,7 +87,7 @@ class Drawer:
     def _heading(self, grid: Grid, at: int) -> Any:
         """Above numbers it stands right, as they do."""
         numbers = any(isinstance(row[at].value, int | float) for row in grid.rows)
-        style = {"align": "right"} if numbers else {"indent": 1}
+        style = {"align": "right"} if numbers else {"align": "left", "indent": 1}
         return self._style(bold=True, text_wrap=True, valign="top", bottom=2, **style)
 
     def _write(self, sheet: Any, line: int, at: int, entry: Entry, *, wraps: bool) -> None:
@@ -101,7 +101,7 @@ class Drawer:
         if not isinstance(entry.value, str):
             style["num_format"] = with_mark(entry.number, entry.mark)
         else:
-            style["indent"] = 1
+            style |= {"align": "left", "indent": 1}
         if entry.mark:
             style["font_color"] = _INK[entry.mark[0]]
             style["italic"] = entry.mark != "M"

@@ -158,18 +158,27 @@ def _value(value: Value | None, row: CoresRow) -> Entry:
 def _charts(rows: tuple[CoresRow, ...], say: Words) -> Iterable[Chart]:
     """Boards' own rows first, measured ones before others: who has boards is not shown others' numbers instead."""
     placed = [(at, row) for at, row in enumerate(rows) if row.metric.name == "generate_tps"]
-    placed.sort(key=lambda one: _rank(one[1]))
-    drawn = sorted(placed[:_DRAWN], key=lambda one: one[0])
+    ran = {row.model for _, row in placed if row.board is not None}
+    # What a class of boards has is what its boards have, once more; publications of the same models are worth a look.
+    shown = [
+        one for one in placed if not ran or one[1].board is not None or (_published(one[1]) and one[1].model in ran)
+    ]
+    shown.sort(key=lambda one: _rank(one[1]))
+    drawn = sorted(shown[:_DRAWN], key=lambda one: one[0])
     if not drawn:
         return
     speed = CLAIMED["generate_tps"]
-    left = len(placed) - len(drawn)
+    left = len(shown) - len(drawn)
     more = say(f"（另有 {left} 行未画）", f" ({left} more rows are not drawn)") if left else ""
     bars = tuple(_bar(at, row) for at, row in drawn)
     yield Chart(say("Generate TPS 与核数", "Generate TPS by cores") + more, speed.unit, 4, 6, bars)
     plain = tuple(Bar(bar.name, bar.row, bar.mark) for bar in bars if 1 in rows[bar.row].speed_up)
     if plain:
         yield Chart(say("相对单核的加速比", "Speed-up against one core"), "×", 7, 9, plain)
+
+
+def _published(row: CoresRow) -> bool:
+    return next(iter(row.values.values())).origin is Origin.REFERENCE
 
 
 def _rank(row: CoresRow) -> tuple[bool, int]:
