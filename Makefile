@@ -1,4 +1,4 @@
-# make demo   Qwen3-0.6B on two virtual boards at 1, 2 and 3 NPU cores: logs, table, spreadsheet
+# make demo   Qwen3-0.6B on two virtual boards at 1, 2 and 3 NPU cores: logs, table, spreadsheets, reports
 # make test   every check that needs no machine of its own; sets itself up from a fresh clone
 # make test-vm   the same driver against whole Linux machines: reboots, power cuts, full disks (about 6 minutes)
 # make chaos N=300 [FIRST=1000]   campaigns that all kinds of trouble befall, compared with what really happened

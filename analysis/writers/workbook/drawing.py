@@ -14,7 +14,7 @@ from xlsxwriter.utility import xl_col_to_name
 
 from analysis.text import spreadsheet
 from analysis.writers.log_links import LINKS
-from analysis.writers.workbook.grid import Chart, Entry, Grid, Shade
+from analysis.writers.workbook.grid import COUNT, Chart, Entry, Grid, Shade
 
 HEAD = 3  # the line of the headings; above it the title, the note and the warning
 _INK = {"S": "#6A3D8C", "R": "#7A4A00", "P": "#00507A", "M": "#2F4F2F"}
@@ -142,9 +142,7 @@ class Drawer:
         for one in grid.sparklines:
             line = HEAD + 1 + one.row
             area = f"{_quoted(grid.title)}!{_cell(line, one.first)}:{_cell(line, one.last)}"
-            sheet.add_sparkline(
-                line, one.at, {"range": area, "markers": True, "series_color": _SERIES[0], "weight": 1.5}
-            )
+            sheet.add_sparkline(line, one.at, {"range": area, "type": "column", "series_color": _SERIES[0]})
 
     def _chart(self, sheet: Any, grid: Grid, chart: Chart, number: int) -> None:
         drawn = self._book.add_chart({"type": "column"})
@@ -177,7 +175,7 @@ class Drawer:
 
 def with_mark(number: str, mark: str) -> str:
     """A number format with the origin's letters behind each of its parts."""
-    return ";".join(f'{part}" {mark}"' for part in number.split(";")) if mark else number
+    return ";".join(f'{part}" {mark}"' for part in number.split(";")) if mark and number != COUNT else number
 
 
 def _headings(grid: Grid) -> list[str]:

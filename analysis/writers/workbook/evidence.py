@@ -20,6 +20,7 @@ from analysis.writers.log_links import log_link
 from analysis.writers.rows import run_columns, run_row, sorted_runs
 from analysis.writers.workbook import wording
 from analysis.writers.workbook.grid import (
+    COUNT,
     MIDDLE,
     WIDE,
     WIDEST,
@@ -51,7 +52,7 @@ def nightly(report: Report, say: Words) -> Grid:
         Heading(say("来源", "origin"), MIDDLE),
         Heading(say("夜数", "nights"), 8),
         Heading(say("状态", "status"), 26, wraps=True),
-        Heading(say("趋势", "trend"), 26),
+        Heading(say("趋势（各自刻度）", "trend (scales differ)"), 26),
         Heading(say("最近一夜", "last night"), 16),
         Heading(say("基准", "level"), 16),
         Heading(say("变差", "worse by"), 10),
@@ -210,7 +211,7 @@ def runs(report: Report, say: Words, folder: Path) -> Grid:
             elif column.name == "log":
                 line.append(Entry(value, link=log_link(run, folder)))
             else:
-                line.append(Entry(value, "0", mark if isinstance(value, int | float) else ""))
+                line.append(Entry(value, COUNT, mark if isinstance(value, int | float) else ""))
         rows.append(marked(line, mark))
     return Grid(
         "Runs",

@@ -14,6 +14,7 @@ from analysis.report.model import Value
 from analysis.report.shown import mark_of
 from analysis.writers.log_links import LogLink
 
+COUNT = "0"  # of cores, repeats, tokens: what a row is about has no origin of its own, so it gets no letter
 NARROW, MIDDLE, WIDE, WIDEST = 10, 16, 30, 70
 
 
@@ -114,7 +115,7 @@ def words(text: object, mark: str = "", tone: str = "") -> Entry:
 
 def count(number: int | None, mark: str = "") -> Entry:
     """A whole number without a unit."""
-    return Entry(number, "0", mark)
+    return Entry(number, COUNT, mark)
 
 
 def share(part: float | None, mark: str = "", *, sign: bool = False) -> Entry:

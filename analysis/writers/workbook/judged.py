@@ -138,7 +138,7 @@ def _feasible(row: FeasibilityRow, say: Words) -> tuple[Entry, ...]:
         *_peak(played),
         amount(row.budget_bytes, _PEAK),
         amount(row.headroom_bytes, _PEAK, by),
-        count(row.largest_context or None, letter),
+        Entry(row.largest_context or None, '0" token"', letter),
         count(row.ooms),
         words(row.reason),
         words(row.support),

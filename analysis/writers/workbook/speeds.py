@@ -90,7 +90,7 @@ def _speed(row: SpeedRow, say: Words) -> Iterable[tuple[Entry, ...]]:
             words(say.basis(value.basis, value.origin)),
             share(row.of_reference if first else None, mark),
             share(row.of_roofline if first else None, mark),
-            count(row.context),
+            count(row.context, mark),
             words(row.workload),
             words(value.source),
             words(row.reference if first else None),
@@ -144,7 +144,7 @@ def _cores(row: CoresRow, say: Words) -> tuple[Entry, ...]:
         *(times(row.speed_up.get(one), mark) for one in _CORES),
         *(share(row.efficiency.get(one), mark) for one in _CORES),
         count(min(value.n for value in row.values.values()) or None, mark),
-        count(row.context),
+        count(row.context, mark),
         words(row.workload),
         words(any_one.source),
     )
@@ -252,7 +252,7 @@ def _fleet(row: FleetRow, boards: list[str], say: Words) -> tuple[Entry, ...]:
         amount(row.median, row.metric, mark),
         words(None if far is None else f"{far} {row.deviation[far]:+.1%}"),
         *(Entry() if one is None else amount(one.value, row.metric, mark_of(one)) for one in entries),
-        count(row.context),
+        count(row.context, mark),
         words(row.workload),
     )
     return marked(line, mark)
