@@ -296,10 +296,9 @@ def read_evidence(files: RunFiles) -> Evidence:
         log=relative_log(files, log_file),
         log_file=log_file,
     )
-    before = _fields(facts[0])
     conditions = Conditions(
         origin=run.origin,
-        soc=soc_of(before.get("board.compatible")),
+        soc=soc_of(_fields(facts[0]).get("board.compatible")),
         dram_top_hz=run.dram_top_hz,
         model=run.model,
         artifact_sha256=run.artifact_sha256,
@@ -314,7 +313,7 @@ def read_evidence(files: RunFiles) -> Evidence:
         run,
         condition=condition_fingerprint(conditions),
         conditions=tuple(condition_fields(conditions).items()),
-        environment=environment_of(before, tool=run.tool),
+        environment=environment_of(_fields(facts[0]), tool=run.tool),
     )
     return Evidence(run, parsed.checks, telemetry)
 
