@@ -3,9 +3,12 @@
 from verbs.boards import add, boards, trust
 from verbs.checks import check
 from verbs.compare import compare
+from verbs.explain import explain
+from verbs.health import health
 from verbs.leases import release, reserve, who
-from verbs.measure import bench, demo, nightly
+from verbs.measure import bench, demo
 from verbs.models import models
+from verbs.nightly import nightly
 from verbs.provision import provision
 from verbs.push import push
 from verbs.report import report
@@ -22,6 +25,8 @@ __all__ = [
     "collect",
     "compare",
     "demo",
+    "explain",
+    "health",
     "import_",
     "models",
     "nightly",

@@ -27,6 +27,7 @@ BENCHMARKS = {
     "virtual": "benchmarks.virtual_boards",
     "thermal": "benchmarks.thermal",
     "nights": "benchmarks.nightly_rules",
+    "explain": "benchmarks.explain",
 }
 
 
