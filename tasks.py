@@ -2,6 +2,7 @@
 
 from verbs.boards import add, boards, trust
 from verbs.checks import check
+from verbs.compare import compare
 from verbs.explain import explain
 from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo, nightly
@@ -19,6 +20,7 @@ __all__ = [
     "cancel",
     "check",
     "collect",
+    "compare",
     "demo",
     "explain",
     "import_",

@@ -6,28 +6,29 @@ interval too wide to tell two runtimes apart. A cell whose runs fail is not repe
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from analysis.order_statistics import coefficient_of_variation
 from analysis.outcome import Outcome
 from analysis.runs import Run
 
 STEADY = ("ttft_ms", "vision_ttft_ms", "generate_tps")
 MOST_VARIATION = 0.025
 
-Key = tuple[str | None, int | None, int | None, str | None, str | None, int | None, str | None, int | None]
+Key = tuple[str | None, int | None, int | None, str | None, str | None, int | None, str | None, int | None, str | None]
 
 
 def unsettled(runs: Iterable[Run]) -> frozenset[Key]:
-    """By model, cores, context, prompts' sha256, prompt, new tokens, image's sha256 and the encoder's cores.
+    """By model, cores, context, prompts' sha256, prompt, new tokens, image's sha256, the encoder's cores and the
+    profile of the clocks.
 
     ``runs``: of one board and campaign."""
     cells: defaultdict[Key, list[Run]] = defaultdict(list)
     for run in runs:
         asked = run.workload
         key = (run.model, run.npu_cores, asked.max_context_len, asked.prompt_set_sha256, asked.prompt_id)
-        cells[(*key, asked.max_new_tokens, asked.image_sha256, run.vision_cores)].append(run)
+        cells[(*key, asked.max_new_tokens, asked.image_sha256, run.vision_cores, run.clock_profile)].append(run)
     return frozenset(key for key, some in cells.items() if _is_unsettled(some))
 
 
@@ -40,7 +41,4 @@ def _is_unsettled(runs: Sequence[Run]) -> bool:
 
 def variation(values: Iterable[float | None]) -> float:
     """Coefficient of variation of a sample; 0 of fewer than two values."""
-    seen = [value for value in values if value is not None]
-    if len(seen) < 2 or not (mean := statistics.fmean(seen)):
-        return 0.0
-    return statistics.stdev(seen) / abs(mean)
+    return coefficient_of_variation(values) or 0.0

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "virtual": "benchmarks.virtual_boards",
     "thermal": "benchmarks.thermal",
     "explain": "benchmarks.explain",
+    "nights": "benchmarks.nightly_rules",
 }
 
 

@@ -147,10 +147,10 @@ def epilogue(result: CampaignResult) -> list[str]:
     return lines
 
 
-def exit_code(result: CampaignResult, outcomes: Sequence[str]) -> ExitCode:
-    """0 when every run ended ok or was skipped for a computed reason."""
+def exit_code(result: CampaignResult, outcomes: Sequence[str], *, probe: bool = False) -> ExitCode:
+    """0 when every run ended ok or was skipped for a computed reason; out of memory is what a probe may find."""
     codes = [board.error.exit_code for board in result.boards if board.error]
-    good = {Outcome.OK, Outcome.SKIPPED}
+    good = {Outcome.OK, Outcome.SKIPPED, *([Outcome.OOM] if probe else [])}
     codes += [ExitCode.FAILED for outcome in outcomes if outcome not in good]
     codes += [ExitCode.FAILED] if result.open else []
     return worst(codes)

@@ -97,6 +97,7 @@ RUN_LIMIT_S = 600  # without a prediction: a 4B model on one core loads in 60 s 
 LIMIT_SHARE = 2.0  # of the longest that a run is predicted to take: from an SD card, with governors on demand
 LEAST_LIMIT_S = 120  # the models that take seconds; a busy board may need as long for facts and a cold start
 MEMORY_SHARE = 1.25  # of the most that a run is predicted to need; 8 GB tables were never off by more
+TRIPWIRE_BYTES = 256 * 2**20  # below the 384 MiB of reserve, which a probe may use; 180 MB may come between two looks
 ATTACH_S = 24 * 3600.0  # a person who follows a run gives up before this does
 
 # Converting a model (fleet/recipe.py), as the vendor's examples do

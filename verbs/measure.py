@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         "campaign": "name of the campaign; one that was begun before goes on where it was",
         "failed-from": "a campaign: repeat only what did not end well in it",
         "recover": "reboot or power-cycle a board that does not come back",
+        "probe": "run also what may not fit into memory, guarded: stopped before the kernel has to",
         "dry-run": "show what would be run, for how long, and what would be skipped; run nothing",
         "force": "measure also on boards that fail their checks; the runs say so",
         "format": FORMAT,
@@ -56,6 +57,7 @@ def bench(
     campaign: str = "",
     failed_from: str = "",
     recover: bool = False,
+    probe: bool = False,
     dry_run: bool = False,
     force: bool = False,
     format: str = "table",
@@ -66,6 +68,7 @@ def bench(
     invoke bench --board @lab1 --cores 3 --format csv
     invoke bench --model qwen3-vl-4b --cores 3 --vision-cores 1,3
     invoke bench --suite nightly --dry-run
+    invoke bench --model qwen3-8b --cores 3 --probe
     invoke bench --campaign 20261121T190000Z-3f2a   (goes on after a crash, a Ctrl-C, a lost network)
     invoke bench --failed-from 20261121T190000Z-3f2a
     """
@@ -80,7 +83,7 @@ def bench(
             print(f"{name.strip()}: {remark}", file=sys.stderr)
     asked = order(
         session,
-        Bench(model, cores, repeats, prompts, new_tokens, context, limit, clocks, vision_cores, image),
+        Bench(model, cores, repeats, prompts, new_tokens, context, limit, clocks, vision_cores, image, probe),
         board,
         suite=named_suite(session, suite) if suite else None,
         campaign=campaign,
@@ -90,11 +93,10 @@ def bench(
         },
     )
     if dry_run:
-        from analysis.listing import listing
-        from verbs.plan import plan_rows
+        from verbs.plan import plan_listing, plan_rows
 
         rows, trouble = plan_rows(session, asked)
-        print(listing(rows, format))
+        print(plan_listing(rows, format))
         leave(trouble)
         return
     code = measure(session, asked, recover=recover, force=force)
@@ -179,6 +181,7 @@ def demo(_c: Context, format: str = "table") -> None:
 def measure(session: Session, order: Order, *, recover: bool = False, force: bool = False) -> int:
     """One campaign, followed live; returns the exit code that it has so far."""
     from contextlib import nullcontext
+    from functools import partial
 
     from analysis.reading import read_campaign
     from fleet import bench as campaigns
@@ -193,20 +196,26 @@ def measure(session: Session, order: Order, *, recover: bool = False, force: boo
     with live or nullcontext():
         listener = Listeners([live or PlainLines(console, headline)])
         result = campaigns.start(
-            session, order, listener, need=need, again=again(session, order.campaign), recover=recover, force=force
+            session,
+            order,
+            listener,
+            need=partial(need, probe=order.request.probe),
+            again=again(session, order.campaign),
+            recover=recover,
+            force=force,
         )
     for line in campaigns.epilogue(result):
         print(line, file=sys.stderr)
     if result.interrupted:
         raise Exit(code=INTERRUPTED)
     outcomes = [str(run.outcome) for run in read_campaign(session.collected, result.campaign)]
-    return int(campaigns.exit_code(result, outcomes))
+    return int(campaigns.exit_code(result, outcomes, probe=order.request.probe))
 
 
 def table(session: Session, format: str, campaign: str) -> str:
     """What a campaign gave, cell by cell."""
     from analysis.cells import cells
-    from analysis.reading import read_campaign
     from analysis.writers import bench as bench_table
+    from verbs.evidence import read_through_store
 
-    return bench_table(cells(read_campaign(session.collected, campaign)), format)
+    return bench_table(cells(read_through_store(session, campaign)), format)

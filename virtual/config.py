@@ -21,7 +21,8 @@ MOMENTS = (
     "disk_full",
 )  # at any time
 STRIKES = frozenset({"reboot", "power_loss", "freeze", "cut", "slow", "corrupt"})
-FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full", "encoder_failed"}
+FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"}
+FAULTS |= {"encoder_failed", "submit_failed"}
 TRAITS = frozenset(
     {
         "no_userspace",  # Radxa's kernels: no such governor

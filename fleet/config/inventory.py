@@ -60,6 +60,7 @@ class Fault(enum.StrEnum):
     DROP_CONNECTION = "drop_connection"  # the connection is cut in mid-run
     DISK_FULL = "disk_full"  # no space left on the board
     ENCODER_FAILED = "encoder_failed"  # the vision encoder fails, and the demo goes on
+    SUBMIT_FAILED = "submit_failed"  # the NPU loses a job, and the demo goes on
     # these strike in the middle of an answer, and only as many demos as `fault_times` says
     REBOOT = "reboot"  # an orderly one
     POWER_LOSS = "power_loss"  # all at once, and nobody says good-bye

@@ -1,0 +1,54 @@
+"""Runs as every verb reads them: through the store, so that none is read twice, and held against physics."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analysis.predictions import KnownModel
+    from analysis.runs import Run
+    from fleet.session import Session
+
+
+def store_of(session: Session) -> Path:
+    """Where the store lies."""
+    from analysis.store import FILE
+
+    return session.reports / FILE
+
+
+def read_through_store(session: Session, campaign: str | None = None, *, rebuild: bool = False) -> tuple[Run, ...]:
+    """All runs, or those of one campaign. Raises CannotRead, CannotWrite, ConfigError."""
+    from analysis.physics import gated
+    from analysis.store import load_runs, take_in
+
+    path = store_of(session)
+    taken = take_in(session.collected, path, campaign=campaign, rebuild=rebuild)
+    if taken.told:
+        print(taken.told, file=sys.stderr)
+    models = known_models(session)
+    architectures = {name: one.architecture for name, one in models.items() if one.architecture is not None}
+    return gated(load_runs(path, session.collected, campaign), architectures)
+
+
+def known_models(session: Session) -> dict[str, KnownModel]:
+    """The catalogue as predictions and references know it. A model without usable numbers has no architecture."""
+    from analysis.architecture import architecture_of
+    from analysis.predictions import KnownModel
+    from fleet import defaults
+    from verbs.fit import numbers_of
+
+    found = {}
+    for model in session.catalogue().models:
+        architecture = None
+        if model.architecture is not None:
+            try:
+                architecture = architecture_of(numbers_of(model))
+            except ValueError:  # `invoke models` says what is wrong with them
+                architecture = None
+        dtype = model.dtypes[0] if model.dtypes else KnownModel.dtype
+        found[model.name] = KnownModel(model.title, architecture, dtype, defaults.NOMINAL_RUNTIME)
+    return found
