@@ -4,11 +4,14 @@ from verbs.boards import add, boards, trust
 from verbs.checks import check
 from verbs.compare import compare
 from verbs.explain import explain
+from verbs.health import health
 from verbs.leases import release, reserve, who
-from verbs.measure import bench, demo, nightly
+from verbs.measure import bench, demo
 from verbs.models import models
+from verbs.nightly import nightly
 from verbs.provision import provision
 from verbs.push import push
+from verbs.report import report
 from verbs.results import collect, import_, parse
 from verbs.runs import attach, cancel, status
 
@@ -23,6 +26,7 @@ __all__ = [
     "compare",
     "demo",
     "explain",
+    "health",
     "import_",
     "models",
     "nightly",
@@ -30,6 +34,7 @@ __all__ = [
     "provision",
     "push",
     "release",
+    "report",
     "reserve",
     "status",
     "trust",

@@ -79,6 +79,8 @@ def asked(request: Request) -> dict[str, Any]:
         "gates": request.gates.to_json(),
         "probe": request.probe,
         "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
+        "due": None if request.due is None else {name: list(cells) for name, cells in request.due.items()},
+        "set_point_of": request.set_point_of,
     }
 
 
@@ -132,6 +134,8 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
         gates=Limits(**data["gates"]),
         probe=data["probe"],
         only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
+        due=data.get("due") and {name: tuple(cells) for name, cells in data["due"].items()},
+        set_point_of=data.get("set_point_of"),
     )
 
 

@@ -129,8 +129,18 @@ def labels(cells: Sequence[Cell]) -> tuple[str, ...]:
     return tuple("-".join(parts(cell)) for cell in cells)
 
 
-def in_order(cells: int, repeats: range, ordering: Ordering, seed: int, board: str) -> Iterator[tuple[int, int]]:
-    """(cell, repeat), by number, in the order of execution: the same on every day, another one on every board."""
+def in_order(
+    cells: int, repeats: range, ordering: Ordering, seed: int, board: str, due: Sequence[int] | None = None
+) -> Iterator[tuple[int, int]]:
+    """(cell, repeat), by number, in the order of execution: the same on every day, another one on every board.
+
+    ``due``: the cells, what is due first first. They come a few at a time, so that where a night is cut short some
+    are complete and not all begun."""
+    if due is not None:
+        for at in range(0, len(due), defaults.NIGHT_BATCH):
+            some = due[at : at + defaults.NIGHT_BATCH]
+            yield from ((some[one], repeat) for one, repeat in in_order(len(some), repeats, ordering, seed, board))
+        return
     if ordering is Ordering.LISTED:
         yield from ((cell, repeat) for cell in range(cells) for repeat in repeats)
         return

@@ -107,7 +107,8 @@ CONTEXT_STEP = 32  # tokens; max_context is a multiple of it
 LONGEST_CONTEXT = 16384  # tokens that the toolkit takes as max_context
 
 # What `invoke models` judges by without a board: MemTotal of an 8 GB board, less 2 GiB of a desktop and services
-NOMINAL_AVAILABLE_BYTES = 8110608 * 1024 - 2 * 2**30
+NOMINAL_TOTAL_BYTES = 8110608 * 1024
+NOMINAL_AVAILABLE_BYTES = NOMINAL_TOTAL_BYTES - 2 * 2**30
 NOMINAL_RUNTIME = "1.2.3"
 OLDEST_DRIVER = (0, 9, 7)  # below it every runtime from 1.1.1 on warns, and large allocations fail
 
@@ -118,3 +119,14 @@ PROVISION_STOP_S = 20.0  # after Ctrl-C, for commands that are under way to end;
 PROVISION_LEAVE_S = 15.0  # and for giving the boards back after that
 PROVISION_OUTPUT_BYTES = 8 * 2**20  # of one command; a list of 3000 Debian packages is 0.5 MiB
 PROVISION_SHOWN_CHARS = 20_000  # of one step's diff; a file that is longer is not read on a screen
+
+# A night (fleet/nightly/)
+NIGHT_S = 12 * 3600.0  # after which one without --until is over, and what was killed in it is not gone on with
+NIGHT_BATCH = 2  # cells that are interleaved before the next: a night that is cut short leaves no more half done
+NIGHT_RUN_S = 300.0  # room for a run that nobody can predict: a 4B model on one core takes 150
+NIGHT_BETWEEN_S = 30.0  # beside a run's own time: its facts, a gate that closes for a moment, its evidence
+NIGHT_HISTORY = 60  # nights back that are read to judge one: twice the longest baseline, and a month of being away
+CANARY_REPEATS = 3  # on top of the warm-up: a median that one unlucky run does not move
+CANARY_NEW_TOKENS = 32  # a few seconds, and enough for a steady speed
+CANARY_RETURNS = 1  # nights in a row that a bad board must pass: what was unplugged is back when it is plugged in
+NOTIFY_S = 30.0  # for all who are told, in a process of its own: a mail server that hangs costs no night

@@ -31,8 +31,9 @@ class Request:
 
     ``most_repeats``: up to so many, while the repeats of a cell differ too much. ``limit_s`` is None where nobody said
     it: each run then has what it needs. ``only``: by board, the run ids to take from the whole list, each with the
-    warm-up of its cell; None takes all. ``gates``: what a board has to keep to before each run. ``probe``: what may or
-    may not fit is run, guarded.
+    warm-up of its cell; None takes all. ``gates``: what a board has to keep to before each run; with ``set_point_of``,
+    as warm as that campaign began. ``due``: by board, the numbers of the cells in the order in which they are due;
+    None: nobody knows. ``probe``: what may or may not fit is run, guarded.
     """
 
     boards: tuple[BoardEntry, ...]
@@ -45,6 +46,8 @@ class Request:
     gates: Limits = field(default_factory=Limits)
     only: Mapping[str, frozenset[str]] | None = None
     probe: bool = False
+    due: Mapping[str, tuple[int, ...]] | None = None
+    set_point_of: str | None = None
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -138,7 +141,8 @@ def _no_demo(entry: BoardEntry, key: str, what: str, said: str) -> ConfigError:
 
 
 def _planned(request: Request, entry: BoardEntry, repeats: range, *, first: int) -> Iterator[PlannedRun]:
-    order = in_order(len(request.cells), repeats, request.ordering, request.seed, entry.name)
+    cells = None if request.due is None else request.due[entry.name]
+    order = in_order(len(request.cells), repeats, request.ordering, request.seed, entry.name, cells)
     for index, (number, repeat) in enumerate(order, start=first):
         cell = request.cells[number]
         artifact, encoder, lacking = None, None, None

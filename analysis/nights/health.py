@@ -85,15 +85,16 @@ class Standing:
         return self.health in (Health.GOOD, Health.UNKNOWN)
 
 
-def band_of(canaries: Sequence[float], peers: Sequence[float] = ()) -> Band | None:
-    """From the board's latest good canaries, or its peers'; None where there are too few of both."""
+def band_of(canaries: Sequence[float], peers: Sequence[float] = (), width: float = WIDTH) -> Band | None:
+    """From the board's latest good canaries, or its peers'; None where there are too few of both. ``width``: part of
+    the level to both sides that is always good."""
     values = canaries if len(canaries) >= LEAST_NIGHTS else peers
     if len(values) < LEAST_NIGHTS:
         return None
     level = statistics.median(values)
     spread = MAD_TO_SD * statistics.median(abs(value - level) for value in values)
-    width = max(WIDTH * level, SPREADS * spread)
-    return Band(level - width, level + width)
+    room = max(width * level, SPREADS * spread)
+    return Band(level - room, level + room)
 
 
 def standing(events: Iterable[Canary | Said], start: Standing | None = None) -> Standing:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from fleet import defaults
 from fleet.cell import Ordering
+from fleet.config.canary import Canary
 from fleet.config.catalogue import Count
 from fleet.config.fields import Frozen, Name, Text, at_least_one, once, refuse
 from fleet.config.validate import validated
@@ -97,6 +98,7 @@ class Suite(SuitePart):
     limit: Count | None = None  # seconds a run
     probe: Annotated[bool, Field(strict=True, description="true or false")] = False  # what may not fit runs, guarded
     gates: SuiteGates = SuiteGates()
+    canary: Canary = Canary()  # of a night
 
     @model_validator(mode="after")
     def _most_is_not_less(self) -> Suite:
