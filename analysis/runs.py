@@ -276,8 +276,7 @@ def read_evidence(files: RunFiles) -> Evidence:
         clock_profile=spec.text("clocks"),
         clocks=plain(clocks.sentence) if clocks else None,
         dram_top_hz=top_hz(_fields(facts[0]).get("dmc.available_hz")),
-        # With an image the first token also waits for the encoder: that is a metric of its own.
-        ttft_ms=prefill_ms if kind == "llm" else None,
+        ttft_ms=prefill_ms if kind == "llm" else None,  # with an image it waits for the encoder, too: another metric
         vision_ttft_ms=prefill_ms + encode_ms if prefill_ms is not None and encode_ms is not None else None,
         image_encode_ms=encode_ms,
         llm_load_ms=values.number("llm_load_ms"),
