@@ -48,11 +48,11 @@ class Canary:
 class Means:
     """What is handed in: what can only be known by reading logs, and what tells people.
 
-    ``drive`` works through a campaign and is interrupted by KeyboardInterrupt; ``order_of`` brings the cells of a
-    request into the order in which they are due; ``canary`` judges a board's canary of a campaign; ``judge`` judges a
-    night, its second argument being the campaign in which what it suspected was measured again; ``report`` writes
-    what is derived; ``tell`` sends a title and a text, and says what went wrong in doing so; ``say`` is told what is
-    begun.
+    ``drive`` works through a campaign; ``order_of`` brings the cells of a request into the order in which they are due;
+    ``canary`` judges a board's canary of a campaign; ``judge`` judges a night, its second argument being the campaign
+    in which what it suspected was measured again; ``report`` writes what is derived from all evidence, ``page`` what is
+    to be said of this night, and both name their files; ``tell`` sends that, and says what went wrong in doing so;
+    ``say`` is told what is begun.
     """
 
     now: Clock
@@ -60,7 +60,8 @@ class Means:
     order_of: Callable[[Request], Request]
     canary: Callable[[str, str], Canary]
     judge: Callable[[str, str | None], Sequence[Finding]]
-    report: Callable[[Night], Sequence[str]]
+    report: Callable[[], Sequence[str]]
+    page: Callable[[Night], Sequence[str]]
     tell: Callable[[Night], str | None]
     say: Callable[[str], object]
 
@@ -121,7 +122,7 @@ class NightWork:
             self.nights.save(self.night)
         self.night.ended_utc = stamp(self.means.now())
         self.nights.save(self.night)
-        self.means.report(self.night)  # once more: how the last stages went belongs on the page
+        self.means.page(self.night)  # once more: how the last stages went belongs on the page
 
     # --- who takes part -----------------------------------------------------------------------------------------
 
@@ -252,7 +253,7 @@ class NightWork:
         return replace(request, boards=boards, only=only, most_repeats=request.repeats, set_point_of=record.campaign)
 
     def _report(self) -> Results:
-        return {FLEET: Done(Status.OK, ", ".join(self.means.report(self.night)))}
+        return {FLEET: Done(Status.OK, ", ".join([*self.means.report(), *self.means.page(self.night)]))}
 
     def _notify(self) -> Results:
         problem = self.means.tell(self.night)
