@@ -3,6 +3,7 @@
 from verbs.boards import add, boards, trust
 from verbs.checks import check
 from verbs.compare import compare
+from verbs.explain import explain
 from verbs.health import health
 from verbs.leases import release, reserve, who
 from verbs.measure import bench, demo
@@ -10,6 +11,7 @@ from verbs.models import models
 from verbs.nightly import nightly
 from verbs.provision import provision
 from verbs.push import push
+from verbs.report import report
 from verbs.results import collect, import_, parse
 from verbs.runs import attach, cancel, status
 
@@ -23,6 +25,7 @@ __all__ = [
     "collect",
     "compare",
     "demo",
+    "explain",
     "health",
     "import_",
     "models",
@@ -31,6 +34,7 @@ __all__ = [
     "provision",
     "push",
     "release",
+    "report",
     "reserve",
     "status",
     "trust",

@@ -21,7 +21,9 @@ from analysis.errors import CannotRead
 REFERENCES = Path("references")
 ARCHITECTURES = "architectures.yaml"
 _UNITS = {"MiB": MIB, "GiB": GIB}
-_TEXTS = frozenset({"model", "dtype", "runtime", "clocks", "memory_of", "memory_unit", "suspect", "suspect_of"})
+_TEXTS = frozenset(
+    {"model", "dtype", "runtime", "clocks", "memory_of", "memory_unit", "suspect", "suspect_zh", "suspect_of"}
+)
 _NUMBERS = frozenset(
     {*("npu_cores", "context", "prompt_tokens", "new_tokens"), *("ttft_ms", "generate_tps", "encode_ms", "memory")}
 )
@@ -48,6 +50,7 @@ class Reference:
     memory_bytes: float | None = None
     memory_of: str | None = None  # process (VmHWM) or machine
     suspect: str | None = None  # why it is believed to be wrong
+    suspect_zh: str | None = None  # the same in Chinese
     suspect_of: str | None = None  # the one number that is: memory, generate_tps, ttft_ms, encode_ms; None is all
 
 

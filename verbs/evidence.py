@@ -21,17 +21,28 @@ def store_of(session: Session) -> Path:
 
 
 def read_through_store(session: Session, campaign: str | None = None, *, rebuild: bool = False) -> tuple[Run, ...]:
-    """All runs, or those of one campaign. Raises CannotRead, CannotWrite, ConfigError."""
+    """All runs, or those of one campaign. Raises CannotRead, ConfigError.
+
+    Where the store can not be written, that is said, and they are read from the evidence: a table is not lost for it.
+    """
+    from analysis.errors import CannotWrite
+    from analysis.evidence import find_runs
     from analysis.physics import gated
+    from analysis.runs import read_run
     from analysis.store import load_runs, take_in
 
     path = store_of(session)
-    taken = take_in(session.collected, path, campaign=campaign, rebuild=rebuild)
-    if taken.told:
-        print(taken.told, file=sys.stderr)
+    try:
+        taken = take_in(session.collected, path, campaign=campaign, rebuild=rebuild)
+        if taken.told:
+            print(taken.told, file=sys.stderr)
+        runs = load_runs(path, session.collected, campaign)
+    except CannotWrite as error:
+        print(error.message(), file=sys.stderr)
+        runs = tuple(read_run(files) for files in find_runs(session.collected, campaign))
     models = known_models(session)
     architectures = {name: one.architecture for name, one in models.items() if one.architecture is not None}
-    return gated(load_runs(path, session.collected, campaign), architectures)
+    return gated(runs, architectures)
 
 
 def known_models(session: Session) -> dict[str, KnownModel]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     iterable=["board"],
 )
 def collect(_c: Context, board: Sequence[str] | None = None, prune: bool = False, rebuild: bool = False) -> None:
-    """Pull what is not here yet, verify it, write the spreadsheets and the results as tables.
+    """Pull what is not here yet, verify it, write spreadsheets and store.
 
     invoke collect
     invoke collect --board '@lab1' --prune

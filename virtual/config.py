@@ -29,6 +29,8 @@ TRAITS = frozenset(
         "no_dmc",  # Armbian on a ROCK 5B+: nobody steers the DRAM, and it stays where the bootloader put it
         "lpddr5",  # an Orange Pi 5 Max
         "dmc_stuck",  # whatever its governor is told, the DRAM stays at its lowest clock
+        "little_cores",  # the runtime is told to use the little ones
+        "cached_prompt",  # the second time a demo is asked, most of the prompt is in a cache
         "capped",  # under load, firmware or heat takes the big cores three steps down whatever anybody asks for
     }
 )

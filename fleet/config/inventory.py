@@ -78,6 +78,8 @@ class Trait(enum.StrEnum):
     LPDDR5 = "lpddr5"  # another kind of DRAM, with other frequencies
     DMC_STUCK = "dmc_stuck"  # the DRAM does not leave its lowest clock
     CAPPED = "capped"  # the big cores do not stay where they are pinned
+    LITTLE_CORES = "little_cores"  # the runtime uses the little ones
+    CACHED_PROMPT = "cached_prompt"  # the second time, most of the prompt comes from a cache
 
 
 # the runtimes whose layout a virtual board can print

@@ -222,6 +222,24 @@ def test_a_file_that_is_broken_or_not_ours_is_moved_aside_and_made_anew(
     assert take_in(collected, path) == Taken(known=5)
 
 
+def test_a_page_that_only_a_check_of_the_whole_file_would_meet_is_met(collected: Path, tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    take_in(collected, path)
+    ((page,),) = rows(path, "SELECT rootpage FROM sqlite_master WHERE name = 'telemetry'")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: (page - 1) * 4096] + bytes(4096) + whole[page * 4096 :])
+    assert take_in(collected, path).moved == tmp_path / "results.sqlite.broken-1"
+
+
+def test_two_that_find_no_store_make_one(collected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "results.sqlite"
+    take_in(collected, path)
+    real, late = store._is_empty, [True]
+    # Another made it between our look and our lock.
+    monkeypatch.setattr(store, "_is_empty", lambda connection: late.pop() if late else real(connection))
+    assert len(load_runs(path, collected)) == 5
+
+
 def test_tables_of_another_version_are_made_anew_without_a_word(collected: Path, tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     take_in(collected, path)
