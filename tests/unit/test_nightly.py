@@ -115,9 +115,9 @@ def test_a_night_without_an_end_is_over_after_half_a_day() -> None:
 def test_a_second_night_says_who_is_first_and_leaves(tmp_path: Path) -> None:
     nights = Nights(tmp_path)
     nights.save(NIGHT)
-    with nights.alone():
-        with pytest.raises(NightGoesOn, match=f"{NIGHT.name} goes on.*at its stage lease"), nights.alone():
-            pass
+    second = pytest.raises(NightGoesOn, match=f"{NIGHT.name} goes on.*at its stage lease")
+    with nights.alone(), second, nights.alone():
+        pass
     with nights.alone():
         pass
 
