@@ -85,6 +85,7 @@ def nightly(
     if dry_run:
         raise ConfigError("it goes with --install or --uninstall", key="--dry-run", hint="invoke bench --dry-run")
     nights, health = Nights(session.home), HealthBook(session.home)
+    health.read()  # what can not be read is said before anything has begun
     with nights.alone():
         night = tonight(nights, suite, boards, now, end)
         work = prepared(session, night, nights, health, chosen, told, recover=recover, force=force)

@@ -105,24 +105,25 @@ class NightWork:
             if stage in self.night.over and stage is not Stage.LEASE:
                 continue
             self.means.say(f"{self.night.name}: {stage}")
-            try:
-                results = work()
-            except FleetError as error:
-                results = {FLEET: Done(Status.FAILED, str(error), int(error.exit_code))}
-            except (
-                Exception
-            ) as error:  # nobody watches: a bug in one stage must not cost the page that would tell of it
-                self.means.say(traceback.format_exc())
-                results = {FLEET: Done(Status.FAILED, f"{type(error).__name__}: {error}", int(ExitCode.FAILED))}
-            self.night.put(stage, results)
+            self.night.put(stage, self._guarded(work))
             if stage is Stage.CANARY:
-                self._judge_health()
+                self.night.put(stage, self._guarded(self._judge_health))
             if stage not in self.night.over:
                 self.night.over.append(stage)
             self.nights.save(self.night)
         self.night.ended_utc = stamp(self.means.now())
         self.nights.save(self.night)
         self.means.page(self.night)  # once more: how the last stages went belongs on the page
+
+    def _guarded(self, work: Callable[[], Results]) -> Results:
+        """What a stage came to. Nobody watches, so not even a bug may cost the page that would tell of it."""
+        try:
+            return work()
+        except FleetError as error:
+            return {FLEET: Done(Status.FAILED, str(error), int(error.exit_code))}
+        except Exception as error:
+            self.means.say(traceback.format_exc())
+            return {FLEET: Done(Status.FAILED, f"{type(error).__name__}: {error}", int(ExitCode.FAILED))}
 
     # --- who takes part -----------------------------------------------------------------------------------------
 
@@ -139,7 +140,7 @@ class NightWork:
         found = []
         for entry in self.entries:
             done = self.night.done(Stage.LEASE, entry.name)
-            if done is not None and done.status is not Status.LEFT_OUT and done.code != ExitCode.UNREACHABLE:
+            if done is None or (done.status is not Status.LEFT_OUT and done.code != ExitCode.UNREACHABLE):
                 found.append(entry)
         return found
 
@@ -180,8 +181,9 @@ class NightWork:
             results[entry.name] = Done(Status.SICK if sick else Status.OK, judged.trouble or judged.seen, int(code))
         return results
 
-    def _judge_health(self) -> None:
+    def _judge_health(self) -> Results:
         """Each board's health after lease, check and canary; who has not passed often enough yet is left out."""
+        results: Results = {}
         for board in self.night.boards:
             out = self.night.out(board)
             if out is None and self.night.done(Stage.CANARY, board) is None:
@@ -191,7 +193,8 @@ class NightWork:
             now = self._note_health(board, None if out is None else f"{out[0]}: {out[1].what}")
             if out is None and now.state is State.BAD:
                 what = f"it passed, {now.passes} of the {self.returns} nights in a row after which it is good again"
-                self.night.put(Stage.CANARY, {board: Done(Status.LEFT_OUT, what, int(ExitCode.VERDICT))})
+                results[board] = Done(Status.LEFT_OUT, what, int(ExitCode.VERDICT))
+        return results
 
     def _note_health(self, board: str, trouble: str | None) -> Health:
         night, when = self.night.name, stamp(self.means.now())

@@ -82,6 +82,18 @@ def test_what_is_over_is_not_done_again_and_the_boards_are_taken_anew(lab: Lab) 
     assert lab.health.read()["a"] == Health(State.GOOD, "", lab.health.read()["a"].since, night=night.name)
 
 
+def test_a_broken_list_of_healths_costs_no_night(lab: Lab) -> None:
+    night = begin("nightly", ["a", "b"], lab.now, None)
+    (lab.session.home / "nightly").mkdir()
+    (lab.session.home / "nightly" / "health.json").write_text("{")
+    lab.work(night).run()
+    assert night.over == list(Stage)
+    for stage in (Stage.LEASE, Stage.CANARY):
+        done = night.done(stage, FLEET)
+        assert done is not None and "health.json" in done.what and done.code == 2
+    assert (lab.session.home / "nightly" / "health.json").read_text() == "{"
+
+
 def test_ctrl_c_gives_the_boards_back(lab: Lab) -> None:
     work = lab.work(begin("nightly", ["a", "b"], lab.now, None))
     released: list[int] = []
