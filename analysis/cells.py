@@ -67,6 +67,7 @@ class Cell:
     campaigns: tuple[str, ...]
     clock_profile: str | None = None
     forced: tuple[str, ...] = ()
+    clocks: tuple[str, ...] = ()  # what became of the profile; two in one cell are a warning
     doubts: tuple[Doubt, ...] = ()
 
     @property
@@ -140,6 +141,7 @@ def _cell(key: _Key, runs: list[Run]) -> Cell:
         encoders=_distinct(run.encoder_sha256 for run in behind),
         campaigns=_distinct(run.campaign for run in behind),
         forced=_distinct(check for run in behind for check in run.forced),
+        clocks=_distinct(run.clocks for run in valid),
         doubts=_doubts(valid),
     )
 

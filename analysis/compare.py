@@ -152,7 +152,14 @@ def _compared(runs_a: list[Run], runs_b: list[Run]) -> Iterator[Comparison]:
         if ratio is None and not any(run.metric(metric.name) is not None for run in (*runs_a, *runs_b)):
             continue
         verdict, why = judge_ratio(metric.name, ratio)
+        if ratio is None and (doubts := _doubts((*runs_a, *runs_b), metric.name)):
+            why = f"quarantined: {doubts[0]}"
         yield _row(runs_a, runs_b, metric.name, ratio, verdict, why)
+
+
+def _doubts(runs: Iterable[Run], metric: str) -> list[str]:
+    """Why numbers of this metric are in no statistic."""
+    return sorted({reason for run in runs for name, reason in run.quarantined if name == metric})
 
 
 def _refused(runs_a: list[Run], runs_b: list[Run], forbidding: list[str]) -> Comparison:

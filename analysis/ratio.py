@@ -4,10 +4,12 @@ Fewer than five nights a side: order statistics (``analysis.order_statistics``).
 over that of the other, ``low B / high A … high B / low A``. Each holds its median with a probability that needs no
 assumption on the noise, and the two samples are independent, so both hold at once with the product of the two;
 ``coverage`` is that guarantee. It is modest (5 against 5: 88 %) because few values can guarantee no more; as the two
-errors hardly ever pull apart at once, the interval holds the true ratio more often than that.
+errors hardly ever pull apart at once, the interval holds the ratio more often than that. It is the ratio of these
+evenings: runs of one share its temperature and its boot, so what nights add is not in it (docs/performance.md says how
+much that matters).
 
-What nights add is not in it: runs of one evening share its temperature and its boot. Five nights a side or more: nights
-are drawn anew, then the repeats within each (hierarchical bootstrap); the interval is the middle 95 % of the ratios.
+Five nights a side or more: nights are drawn anew, then the repeats within each (hierarchical bootstrap); the interval
+is the middle 95 % of the ratios.
 """
 
 from __future__ import annotations

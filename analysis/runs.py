@@ -12,6 +12,7 @@ from typing import Any
 
 from analysis.clocks import read_clocks
 from analysis.conditions import Conditions, condition_fields, condition_fingerprint, soc_of, top_hz
+from analysis.ended import end_of, told_of
 from analysis.environment import environment_of
 from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
@@ -171,7 +172,7 @@ def read_logs(files: RunFiles) -> ParsedRun:
 
 
 def _ended(files: RunFiles, spec: Record) -> End | None:
-    return _end(files.record("end.json")) or (stated_end(spec) if spec.text("origin") == MANUAL else None)
+    return end_of(files.record("end.json")) or (stated_end(spec) if spec.text("origin") == MANUAL else None)
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def read_evidence(files: RunFiles) -> Evidence:
             memory_at_the_end(telemetry.highest, tripped(start, end_record), start.number("uptime_s")),
         ),
         start_boot_id=start.text("boot_id"),
-        told=_told(records["outcome"]),
+        told=told_of(records["outcome"]),
         by_hand=by_hand,
         rebooted=_rebooted(files, start),
     )
@@ -275,8 +276,7 @@ def read_evidence(files: RunFiles) -> Evidence:
         clock_profile=spec.text("clocks"),
         clocks=plain(clocks.sentence) if clocks else None,
         dram_top_hz=top_hz(_fields(facts[0]).get("dmc.available_hz")),
-        # With an image the first token also waits for the encoder: that is a metric of its own.
-        ttft_ms=prefill_ms if kind == "llm" else None,
+        ttft_ms=prefill_ms if kind == "llm" else None,  # with an image it waits for the encoder, too: another metric
         vision_ttft_ms=prefill_ms + encode_ms if prefill_ms is not None and encode_ms is not None else None,
         image_encode_ms=encode_ms,
         llm_load_ms=values.number("llm_load_ms"),
@@ -295,10 +295,9 @@ def read_evidence(files: RunFiles) -> Evidence:
         log=relative_log(files, log_file),
         log_file=log_file,
     )
-    before = _fields(facts[0])
     conditions = Conditions(
         origin=run.origin,
-        soc=soc_of(before.get("board.compatible")),
+        soc=soc_of(_fields(facts[0]).get("board.compatible")),
         dram_top_hz=run.dram_top_hz,
         model=run.model,
         artifact_sha256=run.artifact_sha256,
@@ -313,7 +312,7 @@ def read_evidence(files: RunFiles) -> Evidence:
         run,
         condition=condition_fingerprint(conditions),
         conditions=tuple(condition_fields(conditions).items()),
-        environment=environment_of(before, tool=run.tool),
+        environment=environment_of(_fields(facts[0]), tool=run.tool),
     )
     return Evidence(run, parsed.checks, telemetry)
 
@@ -328,32 +327,6 @@ def _compared(run: Run) -> dict[str, Any]:
 
 def _fields(record: Record | Unreadable | None) -> Record:
     return record if isinstance(record, Record) else Record({})
-
-
-def _end(record: Record | Unreadable | None) -> End | None:
-    """A broken ``end.json`` is an end too, of which nothing is known."""
-    if record is None:
-        return None
-    end = _fields(record)
-    return End(
-        result=end.text("result"),
-        exit_code=end.whole("exit_code"),
-        signal=end.whole("signal"),
-        duration_s=end.number("duration_s"),
-        limit_s=end.number("limit_s"),
-        boot_id=end.text("boot_id"),
-    )
-
-
-def _told(record: Record | Unreadable | None) -> Judgement | None:
-    """What the workstation wrote about a run that never came back from its board."""
-    if record is None:
-        return None
-    told = _fields(record)
-    word, reason = told.text("outcome"), told.text("reason")
-    if word not in set(Outcome) or word == Outcome.OK:  # ok needs a board's end.json
-        return Judgement(Outcome.FAILED, f"outcome.json says {word!r:.80}, which is no outcome of such a run")
-    return Judgement(Outcome(word), reason or "outcome.json gives no reason", told.text("advice"))
 
 
 def _rebooted(files: RunFiles, start: Record) -> Why | None:

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from analysis.predictions import KnownModel
@@ -27,7 +28,6 @@ def read_through_store(session: Session, campaign: str | None = None, *, rebuild
     """
     from analysis.errors import CannotWrite
     from analysis.evidence import find_runs
-    from analysis.physics import gated
     from analysis.runs import read_run
     from analysis.store import load_runs, take_in
 
@@ -40,9 +40,15 @@ def read_through_store(session: Session, campaign: str | None = None, *, rebuild
     except CannotWrite as error:
         print(error.message(), file=sys.stderr)
         runs = tuple(read_run(files) for files in find_runs(session.collected, campaign))
+    return held_against_physics(session, runs)
+
+
+def held_against_physics(session: Session, runs: Iterable[Run]) -> tuple[Run, ...]:
+    """The same runs, with what of their numbers can not be by the catalogue's architectures."""
+    from analysis.physics import gated
+
     models = known_models(session)
-    architectures = {name: one.architecture for name, one in models.items() if one.architecture is not None}
-    return gated(runs, architectures)
+    return gated(runs, {name: one.architecture for name, one in models.items() if one.architecture is not None})
 
 
 def known_models(session: Session) -> dict[str, KnownModel]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from verbs.evidence import known_models, read_through_store, store_of
+from verbs.evidence import held_against_physics, known_models, read_through_store, store_of
 from verbs.kit import BOARD, FORMAT, headline, leave, open_session, verb
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def import_(
     if done.added:
         for written in summaries(session):
             print(f"wrote {written}", file=sys.stderr)
-    runs = [read_run(run_files(folder)) for folder in [*done.known, *done.added]]
+    runs = held_against_physics(session, (read_run(run_files(folder)) for folder in [*done.known, *done.added]))
     print(bench_table(cells(runs), format))
 
 

@@ -57,6 +57,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "encoders": [plain(text) for text in cell.encoders],
         "campaigns": [plain(text) for text in cell.campaigns],
         "forced": [plain(text) for text in cell.forced],
+        "clocks": [plain(text) for text in cell.clocks],
         "quarantined": [
             {"metric": doubt.metric, "reason": plain(doubt.reason), "count": doubt.count} for doubt in cell.doubts
         ],

@@ -99,6 +99,7 @@ def _notes(cells: Sequence[Cell]) -> tuple[str, ...]:
             for what, values in (
                 ("runtimes", cell.runtimes),
                 ("drivers", cell.drivers),
+                ("clocks", cell.clocks),
                 ("artifacts", tuple(sha256[:12] for sha256 in cell.artifacts)),
                 ("encoders", tuple(sha256[:12] for sha256 in cell.encoders)),
             )

@@ -176,3 +176,11 @@ def test_the_listing_is_in_shown_units() -> None:
     assert listed["peak memory (GiB)"]["B/A"] == 1.0
     assert listed["generate (tok/s)"]["n"] == "0/5"
     assert listed["generate (tok/s)"]["verdict"] == "can not tell"
+
+
+def test_a_number_that_physics_does_not_allow_is_in_no_comparison() -> None:
+    doubt = (("generate_tps", "more than the memory can read"),)
+    some = runs("c1", "a", STEADY) + runs("c2", "a", scaled(5), quarantined=doubt)
+    (row,) = between("c1", "c2", some)
+    assert (row.word, row.why) == ("can not tell", "quarantined: more than the memory can read")
+    assert row.runs == (5, 0)
