@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def test_a_stage_that_fails_as_a_whole_is_on_the_page_and_the_others_do_what_the
     assert done is not None and done.status is Status.FAILED and str(error) in done.what and done.code == 1
     assert night.over == list(Stage)
     assert len(list(lab.session.collected.glob(f"{night.name}/*/*"))) == 4  # measured all the same
+    assert stage != "canary" or not lab.health.read()  # nobody has said how they are
 
 
 def test_what_is_over_is_not_done_again_and_the_boards_are_taken_anew(lab: Lab) -> None:
@@ -80,6 +82,23 @@ def test_what_is_over_is_not_done_again_and_the_boards_are_taken_anew(lab: Lab) 
     work.run()
     assert driven == ["-canary", "", ""] and leased == [["a", "b"]]
     assert lab.health.read()["a"] == Health(State.GOOD, "", lab.health.read()["a"].since, night=night.name)
+
+
+def test_nobody_is_told_twice(lab: Lab) -> None:
+    night = begin("nightly", ["a", "b"], lab.now, None)
+    told: list[str] = []
+
+    def killed() -> Any:
+        raise SystemExit
+
+    for release in (killed, lab.release):
+        work = lab.work(night)
+        object.__setattr__(work.means, "tell", lambda one: told.append(one.name))
+        lab.release = release  # type: ignore
+        with contextlib.suppress(SystemExit):
+            work.run()
+        (night,) = lab.nights.load()
+    assert night.over == list(Stage) and told == [night.name]
 
 
 def test_a_broken_list_of_healths_costs_no_night(lab: Lab) -> None:
