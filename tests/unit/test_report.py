@@ -300,6 +300,7 @@ def test_the_fleet_is_compared_with_its_median_and_virtual_boards_apart(nothing:
 def test_the_first_suggestion_is_the_run_that_settles_most(nothing: Given) -> None:
     settling = [action for action in build_report(nothing, "en").actions if action.kind is Kind.SETTLE]
     assert settling[0].models == ("qwen3-vl-4b",)
+    assert settling[0].command.endswith(" --probe")  # bench skips what may not fit unless told so
     assert settling[0].settles == max(action.settles for action in settling)
 
 
