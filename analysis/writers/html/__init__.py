@@ -1,0 +1,33 @@
+"""The report as one HTML file that needs nothing else: no network, no library, no other file.
+
+The data is JSON in the page, and a script of our own makes text nodes and drawings of it, so that nothing a board sent is
+ever parsed as markup. The page's policy allows this one script and this one style sheet, by their hashes, and no request.
+What is shown was worded and rounded by ``analysis.report``, as in every other format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from analysis.report.model import Report
+from analysis.runs import Run
+from analysis.writers.files import write_whole
+from analysis.writers.html.details import EMBED_LIMIT_BYTES, Detail, embedded, read_details
+from analysis.writers.html.page import page
+from analysis.writers.html.view import view
+
+
+def write_html(report: Report, collected: Path, path: Path) -> None:
+    """The page with telemetry and logs of the runs; ``path`` is in a folder beside ``collected``. Raises CannotWrite."""
+    write_whole(path, report_html(report, read_details(collected)))
+
+
+def report_html(
+    report: Report, details: Mapping[tuple[str, str, str], Detail], limit_bytes: int = EMBED_LIMIT_BYTES
+) -> bytes:
+    """The page. ``details`` is by ``Run.key``; of what is beyond the limit, the oldest runs go without theirs."""
+    return page(view(report), embedded(report.runs, details, limit_bytes))
+
+
+__all__ = ["Detail", "Run", "read_details", "report_html", "write_html"]
