@@ -7,6 +7,7 @@ from verbs.measure import bench, demo, nightly
 from verbs.models import models
 from verbs.provision import provision
 from verbs.push import push
+from verbs.report import report
 from verbs.results import collect, import_, parse
 from verbs.runs import attach, cancel, status
 
@@ -26,6 +27,7 @@ __all__ = [
     "provision",
     "push",
     "release",
+    "report",
     "reserve",
     "status",
     "trust",

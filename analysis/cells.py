@@ -1,34 +1,26 @@
-"""A cell is one number's place in a table: board x model x NPU cores x workload x origin, over its runs.
+"""A cell is one number's place in a table: board x model x NPU cores x workload x clocks x origin, over its runs.
 
-Of a vision model the cores of the encoder count too, and the image is part of the workload.
+Of a vision model the cores of the encoder count too, and the image is part of the workload. Clocks are what was pinned
+and what was not: a board with its clocks pinned and the same board as it came are two cells.
 
-Pure: runs in, cells out, and the order of the runs changes nothing. Medians are of the ok runs that are no
-warm-up; every other run still shows, in the cell's outcome and among its reasons.
+Pure: runs in, cells out, and the order of the runs changes nothing. Medians are of the ok runs that are no warm-up;
+every other run still shows, in the cell's outcome and among its reasons. A number that physics does not allow is in no
+statistic, and shows as a doubt.
 """
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analysis.metrics import METRICS
+from analysis.order_statistics import Stat, stat_of
 from analysis.outcome import Outcome
 from analysis.runs import SIMULATED, Run, Workload
 from analysis.witnesses import disagreement
 
 _ORDER = {outcome: place for place, outcome in enumerate(Outcome)}
-
-
-@dataclass(frozen=True)
-class Stat:
-    """One metric over the runs of a cell that have it; stored units."""
-
-    median: float
-    low: float
-    high: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -38,6 +30,15 @@ class Reason:
     outcome: Outcome
     reason: str
     advice: str | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a number of ``count`` runs is quarantined."""
+
+    metric: str
+    reason: str
     count: int
 
 
@@ -65,6 +66,8 @@ class Cell:
     encoders: tuple[str, ...]
     campaigns: tuple[str, ...]
     forced: tuple[str, ...] = ()
+    clocks: str | None = None
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -90,14 +93,15 @@ class Cell:
         )
 
 
-_Key = tuple[str, str | None, int | None, int | None, Workload, str]
+_Key = tuple[str, str | None, int | None, int | None, Workload, str | None, str]
 
 
 def cells(runs: Iterable[Run]) -> tuple[Cell, ...]:
-    """The cells of these runs, by board, model, cores, workload and origin."""
+    """The cells of these runs, by board, model, cores, workload, clocks and origin."""
     groups: defaultdict[_Key, list[Run]] = defaultdict(list)
     for run in runs:
-        groups[(run.board, run.model, run.npu_cores, run.vision_cores, run.workload, run.origin)].append(run)
+        key = (run.board, run.model, run.npu_cores, run.vision_cores, run.workload, run.clocks, run.origin)
+        groups[key].append(run)
     return tuple(_cell(key, groups[key]) for key in sorted(groups, key=_sortable))
 
 
@@ -113,7 +117,7 @@ def outcome_summary(runs: Iterable[Run]) -> str:
 
 
 def _cell(key: _Key, runs: list[Run]) -> Cell:
-    board, model, npu_cores, vision_cores, workload, origin = key
+    board, model, npu_cores, vision_cores, workload, clocks, origin = key
     valid = [run for run in runs if run.counts]
     # What the medians are of; where there are none, what the failures are of.
     behind = valid or runs
@@ -135,17 +139,19 @@ def _cell(key: _Key, runs: list[Run]) -> Cell:
         encoders=_distinct(run.encoder_sha256 for run in behind),
         campaigns=_distinct(run.campaign for run in behind),
         forced=_distinct(check for run in behind for check in run.forced),
+        clocks=clocks,
+        doubts=_doubts(valid),
     )
 
 
 def _stats(runs: list[Run]) -> tuple[tuple[str, Stat], ...]:
-    found = ((metric.name, _stat(run.metric(metric.name) for run in runs)) for metric in METRICS)
+    found = ((metric.name, stat_of(run.believed(metric.name) for run in runs)) for metric in METRICS)
     return tuple((name, stat) for name, stat in found if stat is not None)
 
 
-def _stat(values: Iterable[float | None]) -> Stat | None:
-    seen = sorted(value for value in values if value is not None)
-    return Stat(statistics.median(seen), seen[0], seen[-1], len(seen)) if seen else None
+def _doubts(runs: list[Run]) -> tuple[Doubt, ...]:
+    counted = Counter(doubt for run in runs for doubt in run.quarantined)
+    return tuple(Doubt(metric, reason, count) for (metric, reason), count in sorted(counted.items()))
 
 
 def _reasons(runs: list[Run]) -> tuple[Reason, ...]:
@@ -161,7 +167,7 @@ def _distinct(values: Iterable[str | None]) -> tuple[str, ...]:
 
 def _sortable(key: _Key) -> tuple[object, ...]:
     """None sorts before every value of its column."""
-    board, model, npu_cores, vision_cores, workload, origin = key
+    board, model, npu_cores, vision_cores, workload, clocks, origin = key
     asked = (
         workload.prompt_set,
         workload.prompt_set_sha256,
@@ -172,4 +178,4 @@ def _sortable(key: _Key) -> tuple[object, ...]:
         workload.image,
         workload.image_sha256,
     )
-    return (board, *((part is not None, part) for part in (model, npu_cores, vision_cores, *asked)), origin)
+    return (board, *((part is not None, part) for part in (model, npu_cores, vision_cores, *asked, clocks)), origin)

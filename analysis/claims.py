@@ -2,6 +2,10 @@
 
 A claim is a view of everything that is known; nothing is ever overwritten by it. What it was chosen over is listed in
 ``replaced``, and what was believed to be wrong in ``quarantined``, each with its reason.
+
+Simulated numbers are about virtual boards, which is another subject (``Subject.simulated``): they can neither outrank
+a number of a real board nor share a statistic with one. ``analysis.claiming`` makes claims; its ``headlines`` picks
+the one that a short table has for each model, core count and metric.
 """
 
 from __future__ import annotations
@@ -30,7 +34,8 @@ class Subject:
     board: str | None = None
     vision_cores: int | None = None
     context: int | None = None
-    workload: str | None = None  # Workload.sentence of a measured cell
+    workload: str | None = None  # Workload.sentence of a measured cell; None of what nobody measured
+    simulated: bool = False  # of virtual boards
 
 
 @dataclass(frozen=True)
@@ -55,12 +60,14 @@ class Claim:
     low: float | None
     high: float | None
     n: int  # valid repeats behind it; 0 for what nobody measured here
-    origin: str  # measured, simulated, manual; `` for references and predictions
-    source: str  # a sentence: campaigns, reference title with revision, or model with its error
+    origin: str  # measured, simulated, manual; empty of references and predictions
+    source: str  # in words: boards and campaigns, reference title with revision, or model
     evidence: tuple[str, ...] = ()  # logs, relative to the project
     condition: str | None = None
     stable: bool = False  # n of 5 or more, CV of 3 % at most, no taint
-    cv: float | None = None
+    cv: float | None = None  # of several boards the worst
+    coverage: float | None = None  # how often such an interval holds the median; None of what is no interval of repeats
+    conditions: str = ""  # in words: `runtime 1.2.3, driver 0.9.8, pinned`
     replaced: tuple[Other, ...] = ()
     quarantined: tuple[Other, ...] = ()
     note: str = ""

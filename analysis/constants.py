@@ -78,3 +78,12 @@ ENCODE_LOW, ENCODE_HIGH = 0.80, 1.50  # of the time
 # Load, bytes a second of the model file
 WARM_BYTES_PER_S, WARM_SLOWEST, WARM_FASTEST = 1.4e9, 0.85e9, 2.1e9  # file in the page cache; 4B VLMs, 3.0 to 5.6 s
 COLD_BYTES_PER_S, COLD_SLOWEST, COLD_FASTEST = 0.30e9, 0.09e9, 1.4e9  # 16 s and 50 s for 4.5 GiB; SD card to NVMe
+
+# Physics: what no number may be beyond
+BUS_BYTES_PER_CLOCK = 16  # 64 bits, twice a clock: 2112 MHz is 33.8 GB/s
+FASTEST_DRAM_HZ = 2_736_000_000  # LPDDR5 of the vendor's DDR blob, 43.8 GB/s; LPDDR4X ends at 2112 MHz
+CLOCK_SLACK = 1.02  # a table of frequencies rounds, LPDDR4X-4266 is listed as 2112 MHz
+MEMORY_OFF = 0.25  # of the memory model, whose own errors are 2 to 8 %
+WEIGHTS_SLACK = 0.97  # published memory is often rounded to 0.1 GiB
+NPU_OPS_PER_S = 6e12  # three cores, int8
+SUSPECT_OPS_PER_S = 2e12  # twice the fastest prefill of the vendor's table

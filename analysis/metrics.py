@@ -164,6 +164,25 @@ METRICS: tuple[Metric, ...] = (
 
 BY_NAME = {metric.name: metric for metric in METRICS}
 
+# What claims are made of. Of the three witnesses of memory a claim takes one, and says which.
+CLAIMED: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        *(BY_NAME[name] for name in ("ttft_ms", "prefill_tps", "generate_tps", "image_encode_ms", "vision_ttft_ms")),
+        Metric(
+            "peak_memory_bytes",
+            "peak memory",
+            "GiB",
+            "down",
+            2,
+            "what the board as a whole had less (memory drop); where nobody saw that, the process' VmHWM, and the "
+            "claim says so",
+            scale=GIB,
+        ),
+        BY_NAME["init_ms"],
+    )
+}
+
 
 @dataclass(frozen=True)
 class Label:
@@ -206,6 +225,7 @@ RUN_COLUMNS: tuple[Label | Metric, ...] = (
     Label("reason", "reason", "why the outcome is not ok"),
     Label("advice", "advice", "what to try next"),
     Label("memory_note", "memory note", "what the three figures of memory say, where they are more than 10 % apart"),
+    Label("quarantined", "quarantined", "numbers that physics does not allow, each with why; they are in no statistic"),
     Label("prompt_set", "prompt set", "file that the prompt is from"),
     Label("prompt_id", "prompt", "prompt within its set"),
     Label("image", "image", "image that the prompt is about"),
@@ -240,6 +260,7 @@ CELL_COLUMNS: tuple[Label | Metric, ...] = (
     Label("npu_cores", "cores", "NPU cores that the artifact was chosen for"),
     Label("vision_cores", "vision cores", "NPU cores that the demo was told to run the vision encoder on"),
     Label("workload", "workload", "prompt, image, new tokens at most, context tokens"),
+    Label("clocks", "clocks", "pinned for the length of the runs, as is, or what could not be pinned and why"),
     Label("origin", "origin", _ORIGIN),
     Label("outcome", "outcome of runs", "of the cell's runs; warm-ups count only when they are not ok"),
     Label("n", "n", "ok runs that are no warm-up: what the medians are of"),
@@ -251,6 +272,7 @@ CELL_COLUMNS: tuple[Label | Metric, ...] = (
     Label("campaigns", "campaigns", "how many campaigns the runs are from"),
     Label("forced", "failed checks", "checks that the board had failed before these runs (--force)"),
     Label("reasons", "reasons", "why runs are not ok"),
+    Label("quarantined", "quarantined", "numbers that physics does not allow, each with why; they are in no statistic"),
     Label("memory_note", "memory note", "what the medians of memory say, where they are more than 10 % apart"),
 )
 

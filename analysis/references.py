@@ -21,7 +21,7 @@ from analysis.errors import CannotRead
 REFERENCES = Path("references")
 ARCHITECTURES = "architectures.yaml"
 _UNITS = {"MiB": MIB, "GiB": GIB}
-_TEXTS = frozenset({"model", "dtype", "runtime", "clocks", "memory_of", "memory_unit", "suspect"})
+_TEXTS = frozenset({"model", "dtype", "runtime", "clocks", "memory_of", "memory_unit", "suspect", "suspect_zh"})
 _NUMBERS = frozenset(
     {*("npu_cores", "context", "prompt_tokens", "new_tokens"), *("ttft_ms", "generate_tps", "encode_ms", "memory")}
 )
@@ -48,6 +48,7 @@ class Reference:
     memory_bytes: float | None = None
     memory_of: str | None = None  # process (VmHWM) or machine
     suspect: str | None = None  # why it is believed to be wrong
+    suspect_zh: str | None = None  # the same in Chinese
 
 
 def load_references(folder: Path = REFERENCES) -> tuple[Reference, ...]:

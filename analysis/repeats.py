@@ -6,10 +6,10 @@ interval too wide to tell two runtimes apart. A cell whose runs fail is not repe
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from analysis.order_statistics import coefficient_of_variation
 from analysis.outcome import Outcome
 from analysis.runs import Run
 
@@ -40,7 +40,4 @@ def _is_unsettled(runs: Sequence[Run]) -> bool:
 
 def variation(values: Iterable[float | None]) -> float:
     """Coefficient of variation of a sample; 0 of fewer than two values."""
-    seen = [value for value in values if value is not None]
-    if len(seen) < 2 or not (mean := statistics.fmean(seen)):
-        return 0.0
-    return statistics.stdev(seen) / abs(mean)
+    return coefficient_of_variation(values) or 0.0

@@ -91,6 +91,8 @@ class Run:
     stated: str | None = None  # what a person said of a log made by hand
     clocks: str | None = None  # pinned, partly, or why not; None where nobody looked
     condition: str | None = None  # the fingerprint of all that must match before two runs are compared
+    dram_top_hz: int | None = None  # the highest clock that the board's memory has
+    quarantined: tuple[tuple[str, str], ...] = ()  # metrics that physics does not allow, each with its reason
     ttft_ms: float | None = None
     prefill_tps: float | None = None
     prefill_tokens: int | None = None
@@ -124,6 +126,10 @@ class Run:
     def key(self) -> tuple[str, str, str]:
         """What sorts runs and names each of them once."""
         return (self.campaign, self.board, self.run)
+
+    def believed(self, name: str) -> float | None:
+        """The value of a metric as a statistic may have it: not when it is quarantined."""
+        return None if any(name == metric for metric, _ in self.quarantined) else self.metric(name)
 
     def metric(self, name: str) -> float | None:
         """The stored value of a metric of the registry."""
@@ -244,6 +250,7 @@ def read_run(files: RunFiles) -> Run:
         forced=spec.texts("forced"),
         stated=stated_text(spec) if by_hand else None,
         clocks=plain(clocks.sentence) if clocks else None,
+        dram_top_hz=top_hz(_fields(facts[0]).get("dmc.available_hz")),
         # With an image the first token also waits for the encoder: that is a metric of its own.
         ttft_ms=prefill_ms if kind == "llm" else None,
         vision_ttft_ms=prefill_ms + encode_ms if prefill_ms is not None and encode_ms is not None else None,
@@ -271,7 +278,7 @@ def read_run(files: RunFiles) -> Run:
             Conditions(
                 origin=run.origin,
                 soc=soc_of(before.get("board.compatible")),
-                dram_top_hz=top_hz(before.get("dmc.available_hz")),
+                dram_top_hz=run.dram_top_hz,
                 model=run.model,
                 artifact_sha256=run.artifact_sha256,
                 npu_cores=run.npu_core_num or run.npu_cores,

@@ -106,7 +106,8 @@ CONTEXT_STEP = 32  # tokens; max_context is a multiple of it
 LONGEST_CONTEXT = 16384  # tokens that the toolkit takes as max_context
 
 # What `invoke models` judges by without a board: MemTotal of an 8 GB board, less 2 GiB of a desktop and services
-NOMINAL_AVAILABLE_BYTES = 8110608 * 1024 - 2 * 2**30
+NOMINAL_TOTAL_BYTES = 8110608 * 1024
+NOMINAL_AVAILABLE_BYTES = NOMINAL_TOTAL_BYTES - 2 * 2**30
 NOMINAL_RUNTIME = "1.2.3"
 OLDEST_DRIVER = (0, 9, 7)  # below it every runtime from 1.1.1 on warns, and large allocations fail
 

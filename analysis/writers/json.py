@@ -8,6 +8,7 @@ from typing import Any
 
 from analysis.cells import Cell
 from analysis.metrics import METRICS
+from analysis.order_statistics import Stat
 from analysis.text import plain
 
 
@@ -39,7 +40,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "n": cell.n,
         **{metric.name: cell.median(metric.name) for metric in METRICS},
         "memory_note": cell.memory_note,
-        "spread": {name: {"min": stat.low, "max": stat.high, "n": stat.n} for name, stat in cell.stats},
+        "spread": {name: _spread(stat) for name, stat in cell.stats},
         "reasons": [
             {
                 "outcome": str(reason.outcome),
@@ -55,6 +56,23 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "encoders": [plain(text) for text in cell.encoders],
         "campaigns": [plain(text) for text in cell.campaigns],
         "forced": [plain(text) for text in cell.forced],
+        "clocks": _plain(cell.clocks),
+        "quarantined": [
+            {"metric": doubt.metric, "reason": plain(doubt.reason), "count": doubt.count} for doubt in cell.doubts
+        ],
+    }
+
+
+def _spread(stat: Stat) -> dict[str, Any]:
+    return {
+        "min": stat.least,
+        "max": stat.most,
+        "n": stat.n,
+        "low": stat.low,
+        "high": stat.high,
+        "coverage": stat.coverage,
+        "cv": stat.cv,
+        "mad": stat.mad,
     }
 
 

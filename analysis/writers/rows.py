@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.cells import Cell, Reason
-from analysis.metrics import CELL_COLUMNS, RUN_COLUMNS, VISION, Label, Metric
+from analysis.cells import Cell, Doubt, Reason
+from analysis.metrics import BY_NAME, CELL_COLUMNS, RUN_COLUMNS, VISION, Label, Metric
 from analysis.runs import Run
 
 Value = str | int | float | None
@@ -46,6 +46,8 @@ def _of_run(run: Run, column: Column) -> Value:
         return "yes" if run.warmup else "no"
     if column.name == "forced":
         return ", ".join(run.forced) or None
+    if column.name == "quarantined":
+        return " / ".join(f"{BY_NAME[metric].title}: {reason}" for metric, reason in run.quarantined) or None
     value: Value = getattr(run.workload if column.name in _OF_WORKLOAD else run, column.name)
     return str(value) if isinstance(value, str) else value
 
@@ -77,7 +79,7 @@ def cell_row(cell: Cell, columns: Iterable[tuple[str, Column]]) -> list[Value]:
     return row
 
 
-_PARTS = {"": "median", " min": "low", " max": "high"}
+_PARTS = {"": "median", " min": "least", " max": "most"}
 
 
 def _has(cell: Cell, column: Column) -> bool:
@@ -94,6 +96,7 @@ def _of_cell(cell: Cell, name: str) -> Value:
         "campaigns": len(cell.campaigns),
         "forced": ", ".join(cell.forced) or None,
         "reasons": reasons_text(cell),
+        "quarantined": " / ".join(f"{doubt.count} x {doubt_text(doubt)}" for doubt in cell.doubts) or None,
     }
     value: Value = made[name] if name in made else getattr(cell, name)
     return value
@@ -103,6 +106,11 @@ def reason_text(reason: Reason) -> str:
     """What happened and what to try, in one line."""
     said = f"{reason.outcome}: {reason.reason}" if reason.reason else str(reason.outcome)
     return f"{said}. Try: {reason.advice}" if reason.advice else said
+
+
+def doubt_text(doubt: Doubt) -> str:
+    """Which number is quarantined, and why, in one line."""
+    return f"{BY_NAME[doubt.metric].title}: {doubt.reason}"
 
 
 def reasons_text(cell: Cell) -> str:

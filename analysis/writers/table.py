@@ -1,7 +1,7 @@
 """The table that ``bench`` ends with, before anyone formats it: headings, rows, and the notes below it.
 
-Columns that say the same in every row are left out: ``workload`` when there is one, ``origin`` when all is
-measured. Those of vision runs are there when there are any, TTFT of text runs then only when there are both.
+Columns that say the same in every row are left out: ``workload`` and ``clocks`` when there is one, ``origin`` when all
+is measured. Those of vision runs are there when there are any, TTFT of text runs then only when there are both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from analysis.cells import Cell, Reason
 from analysis.metrics import TABLE_METRICS, VISION, Metric
 from analysis.runs import MEASURED, SIMULATED
 from analysis.text import LINE_LIMIT, plain
-from analysis.writers.rows import Value, reason_text
+from analysis.writers.rows import Value, doubt_text, reason_text
 
 _SIMULATED_NOTE = "simulated: made by a virtual board; these numbers say nothing about any real one."
 _UNKNOWN_NOTE = "unknown: the evidence does not say whether a real or a virtual board made it."
@@ -42,12 +42,14 @@ class Table:
 def table_of(cells: Sequence[Cell]) -> Table:
     """The table of these cells, in their order."""
     with_workload = len({cell.workload for cell in cells}) > 1
+    with_clocks = len({cell.clocks for cell in cells}) > 1
     with_origin = any(cell.origin != MEASURED for cell in cells)
     with_vision = any(cell.vision_cores is not None for cell in cells)
     metrics = _metrics(cells)
     columns = [Column("board"), Column("model"), Column("cores", right=True)]
     columns += [Column("vision cores", right=True)] if with_vision else []
     columns += [Column("workload")] if with_workload else []
+    columns += [Column("clocks")] if with_clocks else []
     outcome_column = len(columns)
     columns += [Column("outcome"), *(Column(f"{m.title} {m.unit}", right=True) for m in metrics)]
     columns += [Column("n", right=True)]
@@ -57,6 +59,7 @@ def table_of(cells: Sequence[Cell]) -> Table:
         row: list[Value] = [cell.board, cell.model, cell.npu_cores]
         row += [cell.vision_cores] if with_vision else []
         row += [cell.workload.sentence] if with_workload else []
+        row += [cell.clocks] if with_clocks else []
         row += [cell.outcome, *(metric.text(cell.median(metric.name)) for metric in metrics), cell.n]
         row += [cell.origin] if with_origin else []
         rows.append(tuple(row))
@@ -104,6 +107,9 @@ def _notes(cells: Sequence[Cell]) -> tuple[str, ...]:
         if mixed:
             name = f"{cell.board} {cell.model} {cell.npu_cores} cores"
             notes.append(plain(f"{name}: the median mixes {'; '.join(mixed)}", LINE_LIMIT))
+        for doubt in cell.doubts:
+            name = f"{cell.board} {cell.model} {cell.npu_cores} cores"
+            notes.append(plain(f"{name}: quarantined in {doubt.count} runs: {doubt_text(doubt)}", LINE_LIMIT))
         if cell.memory_note is not None:
             notes.append(plain(f"{cell.board} {cell.model} {cell.npu_cores} cores: {cell.memory_note}", LINE_LIMIT))
     return tuple(notes)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.cells import Stat, cells, outcome_summary
+from analysis.cells import Cell, Doubt, cells, outcome_summary
 from analysis.outcome import Outcome
 from analysis.runs import Run, Workload
 
@@ -28,6 +28,12 @@ OK = Run(
 TIMEOUT = replace(OK, run="r9", outcome=Outcome.TIMEOUT, reason="stopped at its time limit", ttft_ms=None)
 
 
+def spread(cell: Cell, name: str) -> tuple[float, float, float, int]:
+    stat = cell.stat(name)
+    assert stat is not None
+    return (stat.median, stat.least, stat.most, stat.n)
+
+
 def test_the_median_is_of_ok_runs_that_are_no_warm_up() -> None:
     (cell,) = cells(
         [
@@ -38,9 +44,24 @@ def test_the_median_is_of_ok_runs_that_are_no_warm_up() -> None:
             replace(OK, run="r4", outcome=Outcome.TAINTED, reason="x", generate_tps=99.0),
         ]
     )
-    assert cell.stat("generate_tps") == Stat(median=22.0, low=20.0, high=30.0, n=3)
+    assert spread(cell, "generate_tps") == (22.0, 20.0, 30.0, 3)
     assert cell.n == 3
     assert cell.outcome == "3 ok, 1 tainted"
+
+
+def test_a_number_that_physics_does_not_allow_is_in_no_statistic_and_shows() -> None:
+    doubted = (("generate_tps", "faster than the memory"),)
+    (cell,) = cells([OK, replace(OK, run="r2", generate_tps=900.0, ttft_ms=210.0, quarantined=doubted)])
+    assert spread(cell, "generate_tps") == (20.0, 20.0, 20.0, 1)
+    assert spread(cell, "ttft_ms") == (205.0, 200.0, 210.0, 2)
+    assert cell.doubts == (Doubt("generate_tps", "faster than the memory", 1),)
+
+
+def test_the_interval_is_kept_apart_from_least_and_most() -> None:
+    (cell,) = cells([replace(OK, run=f"r{at}", generate_tps=float(at)) for at in range(1, 9)])
+    stat = cell.stat("generate_tps")
+    assert stat is not None
+    assert (stat.low, stat.high, stat.least, stat.most) == (2, 7, 1, 8)
 
 
 def test_a_cell_names_every_check_that_was_overridden_for_the_runs_behind_it() -> None:
@@ -62,7 +83,7 @@ def test_a_metric_that_no_run_has_is_not_there_and_not_zero() -> None:
 
 def test_a_metric_that_some_runs_lack_says_of_how_many_it_is() -> None:
     (cell,) = cells([OK, replace(OK, run="r2", ttft_ms=None)])
-    assert cell.stat("ttft_ms") == Stat(200.0, 200.0, 200.0, 1)
+    assert spread(cell, "ttft_ms") == (200.0, 200.0, 200.0, 1)
     assert cell.n == 2
 
 
@@ -74,6 +95,8 @@ def test_a_metric_that_some_runs_lack_says_of_how_many_it_is() -> None:
         {"board": "b"},
         {"model": "qwen3-1.7b"},
         {"npu_cores": 1},
+        {"clocks": "pinned"},
+        {"clocks": "as is"},
         {"workload": Workload(prompt_set="basic", prompt_id="story", max_new_tokens=65, max_context_len=1024)},
     ],
 )
@@ -123,6 +146,7 @@ some_runs = st.lists(
         origin=st.sampled_from(("measured", "simulated", "unknown")),
         model=st.none() | st.just("m"),
         npu_cores=st.none() | st.integers(1, 3),
+        clocks=st.none() | st.sampled_from(("pinned", "as is")),
         workload=st.builds(Workload, prompt_id=st.none() | st.just("p"), max_new_tokens=st.none() | st.integers(1, 2)),
         warmup=st.booleans(),
         runtime=st.none() | st.sampled_from(("1", "2")),
@@ -146,6 +170,6 @@ def test_the_order_of_the_runs_never_changes_a_cell(runs: list[Run], random: obj
 def test_every_run_is_in_one_cell_and_no_cell_has_two_origins(runs: list[Run]) -> None:
     found = cells(runs)
     assert sum(cell.n for cell in found) == sum(run.counts for run in runs)
-    keys = [(cell.board, cell.model, cell.npu_cores, cell.workload, cell.origin) for cell in found]
+    keys = [(cell.board, cell.model, cell.npu_cores, cell.workload, cell.clocks, cell.origin) for cell in found]
     assert len(set(keys)) == len(keys)
     assert {run.origin for run in runs} == {cell.origin for cell in found}
