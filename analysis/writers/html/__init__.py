@@ -1,8 +1,8 @@
 """The report as one HTML file that needs nothing else: no network, no library, no other file.
 
-The data is JSON in the page, and a script of our own makes text nodes and drawings of it, so that nothing a board sent is
-ever parsed as markup. The page's policy allows this one script and this one style sheet, by their hashes, and no request.
-What is shown was worded and rounded by ``analysis.report``, as in every other format.
+The data is JSON in the page, and a script of our own makes text nodes and drawings of it, so that nothing a board sent
+is ever parsed as markup. The page's policy allows this one script and this one style sheet, by their hashes, and no
+request. What is shown was worded and rounded by ``analysis.report``, as in every other format.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from analysis.report.model import Report
-from analysis.runs import Run
 from analysis.writers.files import write_whole
 from analysis.writers.html.details import EMBED_LIMIT_BYTES, Detail, embedded, read_details
 from analysis.writers.html.page import page
 from analysis.writers.html.view import view
 
+NAME = "report.html"
 
-def write_html(report: Report, collected: Path, path: Path) -> None:
-    """The page with telemetry and logs of the runs; ``path`` is in a folder beside ``collected``. Raises CannotWrite."""
+
+def write_html(report: Report, collected: Path, folder: Path) -> Path:
+    """The page with the runs' telemetry and logs, in ``folder``, which is beside ``collected``. Raises CannotWrite."""
+    path = folder / NAME
     write_whole(path, report_html(report, read_details(collected)))
+    return path
 
 
 def report_html(
@@ -30,4 +33,4 @@ def report_html(
     return page(view(report), embedded(report.runs, details, limit_bytes))
 
 
-__all__ = ["Detail", "Run", "read_details", "report_html", "write_html"]
+__all__ = ["Detail", "read_details", "report_html", "write_html"]

@@ -1,7 +1,7 @@
 """What is shown of one run on a click: its telemetry as curves, the ends of its logs, and where its files are.
 
-All of it is bounded: a log by the bytes at its two ends, a curve by its points, and all runs together by the size of the page. Of
-what is too much the newest runs keep theirs, for these are looked at; the files of all of them are linked.
+All of it is bounded: a log by the bytes at its two ends, a curve by its points, and all runs together by the size of
+the page. Of what is too much the newest runs keep theirs, for these are looked at; the files of all are linked.
 """
 
 from __future__ import annotations

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from analysis.cells import Stat, cells
+from analysis.cells import Cell, cells
 from analysis.metrics import BY_NAME, Metric
+from analysis.order_statistics import Stat
 from analysis.runs import Run
 
+_Key = tuple[str, ...]
 FOLLOWED = tuple(BY_NAME[name] for name in ("generate_tps", "ttft_ms", "vision_ttft_ms"))
 
 
@@ -42,22 +44,22 @@ def nights(runs: Iterable[Run]) -> tuple[Series, ...]:
     for run in runs:
         by_campaign[run.campaign].append(run)
     began = {name: min((run.created_utc or "" for run in of), default="") for name, of in by_campaign.items()}
-    found: defaultdict[tuple[object, ...], list[Night]] = defaultdict(list)
-    about = {}
+    found: defaultdict[_Key, list[Night]] = defaultdict(list)
+    about: dict[_Key, tuple[Cell, Metric]] = {}
     for campaign in sorted(by_campaign, key=lambda name: (began[name], name)):
         for cell in cells(by_campaign[campaign]):
             for metric in FOLLOWED:
                 stat = cell.stat(metric.name)
                 if stat is None:
                     continue
-                key = (
-                    *(cell.model or "", cell.npu_cores or 0, cell.vision_cores or 0, cell.board),
-                    *(cell.workload.sentence, cell.workload.prompt_set_sha256 or "", cell.origin, metric.name),
+                key: _Key = (
+                    *(cell.model or "", str(cell.npu_cores), str(cell.vision_cores), cell.board, metric.name),
+                    *(cell.origin, cell.workload.sentence, repr(cell.workload), str(cell.clocks)),
                 )
                 about[key] = (cell, metric)
                 found[key].append(Night(campaign, stat))
     series = []
-    for key in sorted(found, key=lambda one: tuple(map(str, one))):
+    for key in sorted(found):
         cell, metric = about[key]
         if len(found[key]) > 1:
             series.append(

@@ -1,7 +1,7 @@
 """JSON that can stand in an HTML page, and links that can not leave the project.
 
-In a ``script`` element, HTML looks for ``</script`` and ``<!--`` only; without ``<`` there is neither. All else that is not
-plain ASCII is escaped as well, so no line separator, half of a character or encoding can matter.
+In a ``script`` element, HTML looks for ``</script`` and ``<!--`` only; without ``<`` there is neither. All else that is
+not plain ASCII is escaped as well, so no line separator, half of a character or encoding can matter.
 """
 
 from __future__ import annotations

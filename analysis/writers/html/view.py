@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analysis.claims import Basis
-from analysis.metrics import GIB, METRICS, Metric
+from analysis.claims import Basis, Other
+from analysis.metrics import BY_NAME, CLAIMED, GIB, METRICS, Metric
 from analysis.report.given import MEMORY
 from analysis.report.model import (
     CoresRow,
@@ -22,7 +22,7 @@ from analysis.report.model import (
     VerdictRow,
 )
 from analysis.report.shown import legend, shown
-from analysis.report.words import Words, metric_of
+from analysis.report.words import Words
 from analysis.runs import Run
 from analysis.writers.html.nights import Series, nights
 from analysis.writers.html.safe import link
@@ -61,7 +61,7 @@ class _Viewer:
             "warning": self.warning(),
             "words": self.words,
             "filters": self.filters(),
-            "metrics": {name: self.metric(metric) for name in _named() if (metric := metric_of(name))},
+            "metrics": {name: self.metric(metric_of(name)) for name in _named()},
             "shown": {
                 "speed": [name for name in _SPEED if any(name in row["values"] for row in speed)],
                 "runs": [name for name in _OF_RUN if any(run.metric(name) is not None for run in report.runs)],
@@ -99,33 +99,28 @@ class _Viewer:
 
     def filters(self) -> Data:
         report = self.report
-        rows = (*report.verdicts, *report.speed, *report.feasibility, *report.cores, *report.runs)
-        boards = sorted(
-            {row.board for row in rows if row.board} | {board for row in report.fleet for board in row.values}
-        )
-        classes = [("", self.words["any_board"])] if any(row.board is None for row in report.verdicts) else []
-        models = {row.model: row.title for row in (*report.verdicts, *report.speed)}
-        models = {run.model: run.model_title or run.model for run in report.runs if run.model} | models
+        boards = {row.board for row in report.verdicts} | {row.board for row in report.speed}
+        boards |= {run.board for run in report.runs}
+        classes = [("", self.words["any_board"])] if None in boards else []
+        models = {run.model: run.model_title or run.model for run in report.runs if run.model}
+        models |= {row.model: row.title for row in report.speed} | {row.model: row.title for row in report.verdicts}
         order = [row.model for row in report.verdicts]
         named = sorted(models, key=lambda name: (order.index(name) if name in order else len(order), name))
-        count = sorted({row.npu_cores for row in (*report.speed, *report.runs) if row.npu_cores is not None})
+        counts = {row.npu_cores for row in report.speed} | {run.npu_cores for run in report.runs}
         values = [value for row in report.speed for value in row.values.values()]
         origins = {str(value.origin) for value in values} | {run.origin for run in report.runs}
         origins |= {str(row.by) for row in report.feasibility}
         bases = {value.basis for value in values}
         return {
-            "board": _options([*classes, *((name, name) for name in boards)]),
+            "board": _options([*classes, *((name, name) for name in sorted(filter(None, boards)))]),
             "model": _options((name, models[name]) for name in named),
-            "cores": _options((str(number), str(number)) for number in count),
+            "cores": _options((str(number), str(number)) for number in sorted(filter(None, counts))),
             "origin": _options((name, text) for name, text in self.words["origins"].items() if name in origins),
             "basis": _options((str(basis), self.words["bases"][basis]) for basis in Basis if basis in bases),
         }
 
     def metric(self, metric: Metric) -> Data:
-        return {"heading": self.say_heading(metric), "better": metric.better, "means": metric.means}
-
-    def say_heading(self, metric: Metric) -> str:
-        return self.say.of(metric)
+        return {"heading": self.say.of(metric)}
 
     def value(self, value: Value, metric: Metric) -> Data:
         ours = [(self.place[log], log) for log in value.evidence if log in self.place]
@@ -139,23 +134,16 @@ class _Viewer:
             "basis": self.say.basis(value.basis, value.origin),
             "s": value.source,
             "note": value.note,
-            "was": [*map(self.replaced(metric), value.replaced), *map(self.quarantined(metric), value.quarantined)],
+            "was": [self.other(one, metric) for one in (*value.replaced, *value.quarantined)],
             "runs": [at for at, _ in ours],
         }
 
-    def replaced(self, metric: Metric) -> Any:
-        def text(other: Any) -> str:
-            off = "" if other.differs is None else f" ({other.differs:+.1%})"
-            told = ", ".join(part for part in (other.source, other.conditions) if part)
-            return f"{self.words['instead_of']} {metric.text(other.value)}{off}: {told}"
-
-        return text
-
-    def quarantined(self, metric: Metric) -> Any:
-        def text(other: Any) -> str:
-            return f"{self.words['not_believed']} {metric.text(other.value)}, {other.source}: {other.reason}"
-
-        return text
+    def other(self, one: Other, metric: Metric) -> str:
+        """What a number was chosen over, or what is not believed and why."""
+        off = "" if one.differs is None else f" ({one.differs:+.1%})"
+        head = self.words["not_believed" if one.reason else "instead_of"]
+        told = "; ".join(part for part in (one.source, one.conditions, one.reason) if part)
+        return f"{head} {metric.text(one.value)}{off}: {told}"
 
     def speed(self, row: SpeedRow) -> Data:
         return {
@@ -173,17 +161,14 @@ class _Viewer:
         }
 
     def values(self, values: Mapping[str, Value]) -> Data:
-        known = ((name, value, metric_of(name)) for name, value in values.items())
-        return {name: self.value(value, metric) for name, value, metric in known if metric is not None}
+        return {name: self.value(value, metric_of(name)) for name, value in values.items()}
 
     def verdicts(self) -> list[Data]:
         of_class = {row.model: row for row in self.report.verdicts if row.board is None}
         return [self.verdict(row, of_class.get(row.model)) for row in self.report.verdicts]
 
     def verdict(self, row: VerdictRow, of_class: VerdictRow | None) -> Data:
-        speed = metric_of("generate_tps")
-        assert speed is not None
-        seen = row.speed is not None and bool(row.speed.n) and row.board in row.speed.boards
+        seen = row.speed is not None and bool(row.speed.n) and row.speed.board == row.board
         other = of_class is None or row.verdict != of_class.verdict
         return {
             "model": row.model,
@@ -194,7 +179,7 @@ class _Viewer:
             "verdictText": self.say.verdict(row.verdict),
             "by": str(row.by),
             "byText": self.words["origins"][row.by],
-            "speed": row.speed and self.value(row.speed, speed),
+            "speed": row.speed and self.value(row.speed, CLAIMED["generate_tps"]),
             "cores": row.cores,
             "outcomes": row.outcomes,
             "flags": row.flags,
@@ -205,8 +190,6 @@ class _Viewer:
         return [self.need(row, of_class.get(row.model)) for row in self.report.feasibility]
 
     def need(self, row: FeasibilityRow, of_class: FeasibilityRow | None) -> Data:
-        peak = metric_of(MEMORY)
-        assert peak is not None
         parts = {name: number / GIB for name, number in row.parts.items() if name not in _WEIGHTS}
         parts["weights"] = sum(row.parts.get(name, 0.0) for name in _WEIGHTS) / GIB
         predicted = row.predicted
@@ -219,7 +202,7 @@ class _Viewer:
             "context": row.context,
             "parts": parts,
             "predicted": predicted and [predicted.value / GIB, predicted.low / GIB, predicted.high / GIB],
-            "measured": [self.value(one, peak) for one in row.measured],
+            "measured": [self.value(one, CLAIMED[MEMORY]) for one in row.measured],
             "budget": None if row.budget_bytes is None else row.budget_bytes / GIB,
             "headroom": None if row.headroom_bytes is None else row.headroom_bytes / GIB,
             "largestContext": row.largest_context,
@@ -285,8 +268,8 @@ class _Viewer:
     def run(self, at: int, run: Run) -> Data:
         numbers = {}
         for name in (*_OF_RUN, *_MORE_OF_RUN):
-            metric, number = metric_of(name), run.metric(name)
-            if metric is not None and number is not None:
+            metric, number = BY_NAME[name], run.metric(name)
+            if number is not None:
                 numbers[name] = [number / metric.scale, metric.text(number)]
         folder = run.log.rpartition("/")[0] if run.log else f"collected/{run.campaign}/{run.board}/{run.run}"
         return {
@@ -330,6 +313,11 @@ class _Viewer:
             (words["memory_disagrees"], run.memory_note),
         )
         return [(name, str(value)) for name, value in told if value not in (None, "")]
+
+
+def metric_of(name: str) -> Metric:
+    """A claim's metric as claims have it, any other as runs have it."""
+    return CLAIMED.get(name) or BY_NAME[name]
 
 
 def _named() -> tuple[str, ...]:

@@ -53,20 +53,20 @@ def _sections(say: Words) -> dict[str, str]:
         "verdicts": say("结论", "Verdicts"),
         "verdicts_note": say(
             "8GB 板子这一类，以及有自己数据或判定不同的板子；筛选板子可看其全部。",
-            "The class of 8 GB boards, and each board that has numbers or a verdict of its own; choose a board to see all "
-            "of it.",
+            "The class of 8 GB boards, and each board that has numbers or a verdict of its own; choose a board to see "
+            "all of it.",
         ),
         "speed": say("速度与首 token 时间", "Speed and time to first token"),
         "memory": say("内存与预算", "Memory against the budget"),
         "memory_note": say(
             "堆叠条为预测的各部分（GiB），细线为区间，竖线为预算，菱形为实际峰值。",
-            "The stacked bar is what is predicted, part by part (GiB), the thin line its interval, the upright line the "
-            "budget, a diamond the peak that was seen.",
+            "The stacked bar is what is predicted, part by part (GiB), the thin line its interval, the upright line "
+            "the budget, a diamond the peak that was seen.",
         ),
         "core_scaling": say("核数扩展", "Core scaling"),
         "cores_note": say(
             "加速比只在依据相同的数字之间计算；百分数为每核效率；虚线为理想。",
-            "Speed-up is between numbers of one basis only; per cent is efficiency per core; the dashed line is the ideal.",
+            "Speed-up is between numbers of one basis only; per cent: efficiency per core; dashed: the ideal.",
         ),
         "fleet": say("板间对比", "The fleet"),
         "fleet_note": say(
