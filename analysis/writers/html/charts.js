@@ -25,8 +25,9 @@ function bar(value, most) {
     svg("line", {x1: at(value.lo), x2: at(value.hi), y1: 5, y2: 5}),
     svg("line", {x1: at(value.lo), x2: at(value.lo), y1: 2, y2: 8}),
     svg("line", {x1: at(value.hi), x2: at(value.hi), y1: 2, y2: 8}));
+  const beyond = value.v <= most ? null : svg("text", {x: "100%", y: 9, class: "beyond", "text-anchor": "end"}, "»");
   return svg("svg", {class: "bar", width: "100%", height: 10, "aria-hidden": "true"},
-    svg("rect", {class: `fill ${value.o}`, x: 0.5, y: 0.5, width: at(value.v), height: 9}), mark);
+    svg("rect", {class: `fill ${value.o}`, x: 0.5, y: 0.5, width: at(value.v), height: 9}), beyond ?? mark, beyond);
 }
 
 // The words of a value: its number large, and small what defends it. The words are the other writers' own.
@@ -85,7 +86,7 @@ function curves(chart, seconds) {
   const seen = chart.series.flatMap((one) => one.y).filter((value) => value !== null);
   let low = Math.min(...seen), high = Math.max(...seen);
   if (chart.floor) low = Math.min(low, 0);
-  if (high - low < chart.step) [low, high] = [low - (chart.floor && low === 0 ? 0 : chart.step / 2), high + chart.step / 2];
+  if (high - low < chart.step) [low, high] = chart.floor ? [low, low + chart.step] : [low - chart.step / 2, high + chart.step / 2];
   const end = seconds[seconds.length - 1] || 1;
   const x = (at) => left + (seconds[at] / end) * (width - left - right);
   const y = (value) => top + (1 - (value - low) / (high - low)) * (height - top - bottom);

@@ -19,8 +19,8 @@ const byId = (id) => document.getElementById(id);
 const percent = (share) => `${Math.max(0, Math.min(100, share * 100)).toFixed(2)}%`;
 const signed = (share) => `${share < 0 ? "−" : "+"}${Math.abs(share * 100).toFixed(1)} %`;
 
-// A table whose headings sort it. A column: {head, cell(row), sort?(row), num?, wide?, header?}. Columns that are empty in
-// every row are left out. With `keep`, there are all columns, and each row's nodes are made once and then only moved.
+// A table whose headings sort it. A column: {head, cell(row), sort?(row), has?(row), header?, num?, wide?, name?}. A column
+// that has nothing in any row is left out. With `keep`, there are all columns, and each row's nodes are made once and then only moved.
 function makeTable(host, label, columns, keep) {
   const kept = new Map();
   let by = null, up = true, shown = [];
@@ -28,8 +28,9 @@ function makeTable(host, label, columns, keep) {
   const table = el("table", {"aria-label": label}, el("thead", {}, heads), body);
   host.append(el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": label}, table));
 
+  const kind = (column) => ["num", "wide", "name"].find((one) => column[one]);
   function heading(column) {
-    const cell = el("th", {scope: "col", class: column.num ? "num" : column.wide ? "wide" : null});
+    const cell = el("th", {scope: "col", class: kind(column)});
     if (!column.sort) { cell.append(column.head); return cell; }
     if (by === column) cell.setAttribute("aria-sort", up ? "ascending" : "descending");
     const arrow = el("span", {class: "arrow", "aria-hidden": "true"}, by === column ? (up ? "▲" : "▼") : "");
@@ -45,7 +46,7 @@ function makeTable(host, label, columns, keep) {
   function line(row, all) {
     if (kept.has(row)) return kept.get(row);
     const made = el("tr", {}, all.map((column) => el(column.header ? "th" : "td",
-      {class: column.num ? "num" : column.wide ? "wide" : null, scope: column.header ? "row" : null}, column.cell(row))));
+      {class: kind(column), scope: column.header ? "row" : null}, column.cell(row))));
     if (keep) kept.set(row, made);
     return made;
   }

@@ -3,7 +3,6 @@ const anyBoard = (name) => name === null || name === undefined ? el("span", {cla
 const chip = (origin, text) => el("span", {class: `chip o-${origin}`}, text);
 const verdict = (row) => el("span", {class: `verdict v-${row.verdict}`}, el("span", {"aria-hidden": "true"},
   {FITS: "✓ ", TIGHT: "✓ ", RISK: "? ", NO: "✗ "}[row.verdict] || "– "), row.verdictText);
-const most = (values, field) => Math.max(0, ...values.map((value) => Math.max(value.v, value[field] ?? 0)));
 const runLinks = (value) => value.runs.map((at) => el("button", {type: "button", class: "link", on: {click: () => show(at)}}, D.runs[at].run));
 const draws = [];
 
@@ -16,13 +15,13 @@ function defence(metric, value) {
 function verdicts() {
   const columns = [
     {head: W.model, header: true, sort: (row) => row.title, cell: (row) => row.title},
-    {head: W.board, sort: (row) => row.board, cell: (row) => anyBoard(row.board)},
+    {head: W.board, name: true, sort: (row) => row.board, cell: (row) => anyBoard(row.board)},
     {head: W.verdict, sort: (row) => row.verdictText, cell: verdict},
     {head: W.rests_on, sort: (row) => row.by, cell: (row) => chip(row.by, row.byText)},
     {head: D.metrics.generate_tps.heading, num: true, sort: (row) => row.speed?.v ?? null, has: (row) => row.speed,
       cell: (row) => row.speed ? [said(row.speed), el("small", {class: "muted"}, ` ${row.cores} ${W.core_count}`)] : "–"},
     {head: W.outcomes, sort: (row) => row.outcomes, has: (row) => row.outcomes, cell: (row) => row.outcomes},
-    {head: W.wary, wide: true, has: (row) => row.flags.length, cell: (row) => row.flags.join(W.stop)}];
+    {head: W.wary, wide: true, has: (row) => row.flags.length, cell: (row) => row.flags.map((flag) => el("div", {}, flag))}];
   const draw = makeTable(byId("verdicts"), W.verdicts, columns);
   // Boards that say nothing of their own are left to the class, unless somebody asks for them.
   draws.push(() => draw(D.verdicts.filter((row) => lets("board", row.board) && lets("model", row.model)
@@ -38,7 +37,7 @@ function speed() {
     {head: W.model, header: true, sort: (row) => row.title, cell: (row) => row.title},
     {head: W.cores, num: true, sort: (row) => row.cores, cell: (row) => row.cores ?? "–"},
     {head: W.vision_cores, num: true, sort: (row) => row.visionCores, has: (row) => row.visionCores !== null, cell: (row) => row.visionCores ?? "–"},
-    {head: W.board, sort: (row) => row.board, cell: (row) => anyBoard(row.board)},
+    {head: W.board, name: true, sort: (row) => row.board, cell: (row) => anyBoard(row.board)},
     ...D.shown.speed.map((metric) => ({head: D.metrics[metric].heading, wide: true, sort: (row) => letThrough(row, metric)?.v ?? null,
       has: (row) => letThrough(row, metric), cell: (row) => {
         const value = letThrough(row, metric);
@@ -53,7 +52,11 @@ function speed() {
   const draw = makeTable(byId("speed"), W.speed, columns);
   draws.push(() => {
     const rows = D.speed.filter((row) => letsRow(row) && D.shown.speed.some((metric) => letThrough(row, metric)));
-    for (const metric of D.shown.speed) top[metric] = most(rows.map((row) => letThrough(row, metric)).filter(Boolean), "hi");
+    // Bars are for comparing: what can not run anyhow, and a wide prediction's far end, may go beyond the right edge.
+    for (const metric of D.shown.speed) {
+      const values = rows.filter((row) => row.runs).map((row) => letThrough(row, metric)).filter(Boolean);
+      top[metric] = Math.max(0, ...values.map((value) => Math.max(value.v, Math.min(value.hi ?? 0, 1.2 * value.v))));
+    }
     draw(rows);
   });
 }
@@ -64,7 +67,7 @@ function memory() {
   const measured = (row) => row.measured.filter(letsValue);
   const columns = [
     {head: W.model, header: true, sort: (row) => row.title, cell: (row) => row.title},
-    {head: W.board, sort: (row) => row.board, cell: (row) => anyBoard(row.board)},
+    {head: W.board, name: true, sort: (row) => row.board, cell: (row) => anyBoard(row.board)},
     {head: W.stack, wide: true, sort: (row) => row.predicted?.[0] ?? null, cell: (row) => row.predicted ? stack({...row, measured: measured(row)}, end) : row.reason},
     {head: W.predicted, num: true, sort: (row) => row.predicted?.[0] ?? null, cell: (row) => row.predicted
       ? el("span", {class: "value o-predicted"}, el("b", {}, gib(row.predicted[0])), el("small", {}, ` (${gib(row.predicted[1])}–${gib(row.predicted[2])}) P`)) : "–"},
@@ -94,11 +97,11 @@ function cores() {
   const times = (number) => number === undefined ? "–" : `${number.toFixed(2)}×`;
   const columns = [
     {head: W.model, header: true, sort: (row) => row.title, cell: (row) => row.title},
-    {head: W.board, sort: (row) => row.board, cell: (row) => anyBoard(row.board)},
-    {head: W.metric, sort: (row) => row.metric, cell: (row) => D.metrics[row.metric].heading},
+    {head: W.board, name: true, sort: (row) => row.board, cell: (row) => anyBoard(row.board)},
+    {head: W.metric, name: true, sort: (row) => row.metric, cell: (row) => D.metrics[row.metric].heading},
     ...[1, 2, 3].map((count) => ({head: `${count} ${W.core_count}`, num: true, sort: (row) => row.values[count]?.v ?? null,
       cell: (row) => row.values[count] ? said(row.values[count]) : "–"})),
-    ...[2, 3].map((count) => ({head: `${W.speed_up} ${count}`, num: true, sort: (row) => row.speedUp[count] ?? null,
+    ...[2, 3].map((count) => ({head: `${W.speed_up} 1→${count}`, num: true, sort: (row) => row.speedUp[count] ?? null,
       has: (row) => row.speedUp[count] !== undefined, cell: (row) => [times(row.speedUp[count]),
         row.efficiency[count] === undefined ? null : el("small", {class: "muted"}, ` ${Math.round(row.efficiency[count] * 100)} %`)]})),
     {head: W.scaling, cell: (row) => Object.keys(row.speedUp).length > 1 ? scaling(row) : "–"}];
@@ -138,13 +141,13 @@ function nightly() {
   const columns = [
     {head: W.model, header: true, sort: (row) => row.title, cell: (row) => row.title},
     {head: W.cores, num: true, sort: (row) => row.cores, cell: (row) => row.cores ?? "–"},
-    {head: W.board, sort: (row) => row.board, cell: (row) => row.board},
-    {head: W.metric, sort: (row) => row.metric, cell: (row) => D.metrics[row.metric].heading},
+    {head: W.board, name: true, sort: (row) => row.board, cell: (row) => row.board},
+    {head: W.metric, name: true, sort: (row) => row.metric, cell: (row) => D.metrics[row.metric].heading},
     {head: W.origin, sort: (row) => row.origin, cell: (row) => chip(row.origin, W.origins[row.origin] || row.origin)},
     {head: W.campaigns, num: true, sort: (row) => row.points.length, cell: (row) => row.points.length},
     {head: W.history, cell: nights},
-    {head: W.last, num: true, sort: (row) => row.points.at(-1).v, cell: (row) => [el("b", {}, row.points.at(-1).t),
-      el("small", {class: "muted"}, ` ${signed(row.change)}`)]},
+    {head: W.last, num: true, sort: (row) => row.points.at(-1).v, cell: (row) => said({...row.points.at(-1), o: row.origin})},
+    {head: W.change, num: true, sort: (row) => row.change, cell: (row) => signed(row.change)},
     {head: W.conditions, has: (row) => row.workload, wide: true, cell: (row) => el("small", {}, row.workload)}];
   const draw = makeTable(byId("nights"), W.nights, columns);
   draws.push(() => draw(D.nights.filter((row) => letsRow(row) && lets("origin", row.origin))));
@@ -154,9 +157,9 @@ function runs() {
   const columns = [
     {head: W.run, header: true, sort: (row) => row.campaign + row.board + row.run, cell: (row) => el("button", {type: "button", class: "link",
       "data-run": row.key, "aria-haspopup": "dialog", on: {click: () => show(row.at)}}, row.run)},
-    {head: W.campaign, sort: (row) => row.campaign, cell: (row) => row.campaign},
-    {head: W.board, sort: (row) => row.board, cell: (row) => row.board},
-    {head: W.model, sort: (row) => row.title, cell: (row) => row.title},
+    {head: W.campaign, name: true, sort: (row) => row.campaign, cell: (row) => row.campaign},
+    {head: W.board, name: true, sort: (row) => row.board, cell: (row) => row.board},
+    {head: W.model, name: true, sort: (row) => row.title, cell: (row) => row.title},
     {head: W.cores, num: true, sort: (row) => row.cores, cell: (row) => row.cores ?? "–"},
     {head: W.outcome, sort: (row) => row.outcome, cell: (row) => el("span", {class: row.outcome === "ok" ? null : "bad"}, row.outcome,
       row.warmup ? el("small", {class: "muted"}, ` ${W.warmup}`) : null)},

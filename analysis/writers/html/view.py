@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from analysis.claims import Basis, Other
+from analysis.feasibility import Verdict
 from analysis.metrics import BY_NAME, CLAIMED, GIB, METRICS, Metric
 from analysis.report.given import MEMORY
 from analysis.report.model import (
@@ -28,7 +29,7 @@ from analysis.writers.html.nights import Series, nights
 from analysis.writers.html.safe import link
 from analysis.writers.html.words import words_of
 
-_SPEED = ("generate_tps", "ttft_ms", "vision_ttft_ms", "prefill_tps", "image_encode_ms", MEMORY)
+_SPEED = ("generate_tps", "ttft_ms", "vision_ttft_ms", "image_encode_ms", "prefill_tps")  # of memory is a section
 _OF_RUN = ("generate_tps", "ttft_ms", "vision_ttft_ms", "prefill_tps", "image_encode_ms", "memory_rkllm_bytes")
 _MORE_OF_RUN = ("memory_vmhwm_bytes", "memory_available_drop_bytes", "max_temperature_mc", "init_ms", "duration_s")
 _WEIGHTS = ("layers", "head")  # one part of the drawing: nobody can have one without the other
@@ -48,6 +49,8 @@ class _Viewer:
         self.report = report
         self.say = Words(report.lang)
         self.words = words_of(self.say)
+        # What no board of the class can run.
+        self.never = {row.model for row in report.verdicts if row.board is None and row.verdict is Verdict.NO}
         self.place = {run.log: at for at, run in enumerate(report.runs) if run.log}
 
     def data(self) -> Data:
@@ -155,6 +158,7 @@ class _Viewer:
             "context": row.context,
             "workload": row.workload,
             "values": self.values(row.values),
+            "runs": row.model not in self.never,
             "ofReference": row.of_reference,
             "reference": row.reference,
             "ofRoofline": row.of_roofline,
