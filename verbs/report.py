@@ -50,10 +50,9 @@ def given(session: Session) -> Given:
     """All that is known: claims of what is collected, published and predicted, and what they are about."""
     from analysis.claiming import claims
     from analysis.constants import RESERVE_BYTES
-    from analysis.predictions import KnownModel
     from analysis.references import REFERENCES, load_references
     from analysis.report.boards import read_boards
-    from analysis.report.given import BoardClass, Given
+    from analysis.report.given import BoardClass, Given, known_models
     from analysis.runs import read_runs
     from fleet import defaults
     from fleet.model_files import lies_here
@@ -72,7 +71,7 @@ def given(session: Session) -> Given:
         driver=".".join(map(str, defaults.GOOD_DRIVER)),
         context=defaults.MAX_CONTEXT_LEN,
     )
-    known = {one.name: KnownModel(one.title, one.architecture, one.dtype, board_class.runtime) for one in models}
+    known = known_models(models, board_class.runtime)
     return Given(
         claims=claims(runs, references, known, context=board_class.context),
         models=models,

@@ -107,7 +107,7 @@ def _measure(open_: list[Open], given: Given, say: Words) -> list[Action]:
         titles = say.listed([one.model.title for one in left])
         what = say.kind(sees)
         words = (
-            say(f"{what}：", f"{what}: "),
+            say(f"{what}：", f"{what.capitalize()}: "),
             say(
                 f"{titles} 共 {cells} 个单元格仍是参考值、预测值或仿真值，请在真实板子上实测替换。",
                 f"{cells} cells of {titles} still show published, predicted or simulated numbers; measure them on a "
@@ -121,7 +121,7 @@ def _measure(open_: list[Open], given: Given, say: Words) -> list[Action]:
         names = tuple(one.model.name for one in few)
         text = say(
             f"单核与双核 TPS：{len(few)} 个模型没有实测。核数在转换时固定，每个核数需要各自的模型文件。",
-            f"speed on one and two cores: not measured for {len(few)} models. The core count is fixed at conversion: "
+            f"Speed on one and two cores: not measured for {len(few)} models. The core count is fixed at conversion: "
             "each needs a file of its own.",
         )
         settles = sum(len(set(one.cores) & {1, 2}) for one in few)

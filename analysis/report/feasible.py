@@ -247,7 +247,7 @@ def _out(found: Findings) -> Block:
     out = [one.title for one in found.given.models if found.fit(one).verdict is Verdict.NO and "-8B" in one.title]
     text = say(
         f"：{say.listed(out) or '无'} 在 {gb} 板子上判定为不可行，本项目不测；原因见下表。",
-        f": {say.listed(out) or 'none'}, which can not run on a {gb} board; the next table says why.",
+        f": {say.listed(out) or 'none'}, which can not run on this board ({gb}); the next table says why.",
     )
     return Paragraph((Strong(say("已排除（不测试）", "Left out, not tested (8B)")), text))
 

@@ -190,7 +190,7 @@ def _headroom(say: Words, fit: FeasibilityRow) -> str:
 
 def _ended_badly(found: Findings, model: ModelEntry) -> str:
     ooms = found.fit(model).ooms
-    return found.say(f"{ooms} 次内存不足（OOM）", f"{ooms} runs out of memory") if ooms else ""
+    return found.say(f"{ooms} 次内存不足（OOM）", f"out of memory in {ooms} run{'s' * (ooms > 1)}") if ooms else ""
 
 
 def _can_not(found: Findings) -> Table:
@@ -254,7 +254,10 @@ def _text(found: Findings) -> Table:
             f"{model.title} {text}" for model in able if (text := spoken(say, found.number(model, GENERATE, cores)))
         ]
         done = sum(measured(found.number(model, GENERATE, cores)) for model in able)
-        remark = say(f"需 {cores} 核专用模型；已实测 {done} 个", f"needs artifacts for {cores}; {done} measured")
+        remark = say(
+            f"需 {cores} 核专用模型；已实测 {done} 个",
+            f"needs artifacts for {cores} core{'s' * (cores > 1)}; {done} measured",
+        )
         rows.append(
             Row(
                 f"cores_{cores}",

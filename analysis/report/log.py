@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from analysis.cells import Cell as Campaigned
 from analysis.cells import cells
-from analysis.claims import Other
+from analysis.claims import Basis, Other
 from analysis.feasibility import Verdict
 from analysis.metrics import BY_NAME, CLAIMED, Metric
 from analysis.references import Reference
-from analysis.report.choose import OBSERVED, of_reference
+from analysis.report.choose import OBSERVED, of_reference, origin_of
 from analysis.report.given import MEMORY
 from analysis.report.model import (
     Cell,
@@ -116,22 +117,28 @@ def _speed_row(say: Words, row: SpeedRow, metrics: list[Metric]) -> Row:
                 Cell(metric=metric, values=(row.values[metric.name],) if metric.name in row.values else ())
                 for metric in metrics
             ),
-            words(NOTHING if row.of_reference is None else f"{row.of_reference:.0%} ({row.reference})"),
-            words(NOTHING if row.of_roofline is None else f"{row.of_roofline:.0%}"),
+            words(
+                NOTHING if row.of_reference is None else f"{row.of_reference:.0%}{_mark(row.values)} ({row.reference})"
+            ),
+            words(NOTHING if row.of_roofline is None else f"{row.of_roofline:.0%}{_mark(row.values)}"),
             words(_sources(say, row)),
             Cell(words=_links(value.evidence for value in row.values.values())),
         ),
     )
 
 
+def _mark(values: Mapping[Any, Value]) -> str:
+    """A ratio of simulated numbers is simulated, too."""
+    simulated = any(value.origin is Origin.SIMULATED for value in values.values())
+    return f" {Origin.SIMULATED.letter}" if simulated else ""
+
+
 def _sources(say: Words, row: SpeedRow) -> str:
     """What the numbers of a row rest on; said once where all rest on the same."""
     by: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in row.values.items():
-        metric = CLAIMED.get(name)
-        by[f"{say.basis(value.basis, value.origin)}{say('：', ': ')}{value.source}"].append(
-            metric.title if metric else name
-        )
+        source = "" if value.basis is Basis.PREDICTION else f"{say('：', ': ')}{value.source}"
+        by[say.basis(value.basis, value.origin) + source].append(say.of(CLAIMED[name]).partition(" (")[0])
     memory = row.values.get(MEMORY)
     witness = f"; {memory.note}" if memory is not None and memory.note and memory.n else ""
     if len(by) == 1:
@@ -167,8 +174,14 @@ def _cores(say: Words, rows: Iterable[CoresRow]) -> Table:
                     words(row.board or say("（同类板）", "(any)")),
                     words(say.of(row.metric)),
                     *(Cell(metric=row.metric, values=(row.values[n],) if n in row.values else ()) for n in (1, 2, 3)),
-                    *(words(f"{row.speed_up[n]:.2f}x" if n in row.speed_up else NOTHING) for n in (2, 3)),
-                    *(words(f"{row.efficiency[n]:.0%}" if n in row.efficiency else NOTHING) for n in (2, 3)),
+                    *(
+                        words(f"{row.speed_up[n]:.2f}x{_mark(row.values)}" if n in row.speed_up else NOTHING)
+                        for n in (2, 3)
+                    ),
+                    *(
+                        words(f"{row.efficiency[n]:.0%}{_mark(row.values)}" if n in row.efficiency else NOTHING)
+                        for n in (2, 3)
+                    ),
                 ),
             )
             for row in rows
@@ -197,7 +210,7 @@ def _fleet(say: Words, rows: Iterable[FleetRow]) -> Table:
                     words(say.of(row.metric)),
                     words(board),
                     Cell(metric=row.metric, values=(value,)),
-                    words(f"{row.deviation[board]:+.1%}" if board in row.deviation else NOTHING),
+                    words(f"{row.deviation[board]:+.1%}{_mark(row.values)}" if board in row.deviation else NOTHING),
                 ),
             )
             for row in rows
@@ -208,28 +221,32 @@ def _fleet(say: Words, rows: Iterable[FleetRow]) -> Table:
 
 
 def _others(found: Findings) -> Table:
-    """What a claim was chosen over, and what was not believed."""
+    """What measurements were chosen over, and runs' numbers that are not believed.
+
+    A simulation replaces nothing. What is not believed of publications is in their own table.
+    """
     say = found.say
     rows: dict[tuple[str, ...], Row] = {}
     for claim in found.given.claims:
-        metric = CLAIMED.get(claim.subject.metric)
+        metric = CLAIMED[claim.subject.metric]
         entry = found.given.model(claim.subject.model)
-        if metric is None:
-            continue
         title = entry.title if entry else claim.subject.model
-        cores = str(claim.subject.npu_cores or NOTHING)
-        mine = f"{metric.text(claim.value)} ({say.basis(claim.basis, _origin(claim.origin))})"
-        for other, what in (
-            *((one, say("取代", "replaced")) for one in claim.replaced),
-            *((one, say("隔离", "quarantined")) for one in claim.quarantined),
-        ):
-            told = _other(say, metric, other)
-            where = claim.subject.board or say("（同类板）", "(any)")
-            key = (title, cores, metric.name, what, *told, where, mine)
-            rows[key] = Row(
-                claim.subject.model,
-                tuple(words(text) for text in (title, where, cores, say.of(metric), mine, what, *told)),
-            )
+        origin, board = origin_of(claim, found.given.virtual), claim.subject.board
+        real = claim.basis in OBSERVED and origin is not Origin.SIMULATED and board is None
+        asked = [(one, say("取代", "replaced")) for one in claim.replaced if real]
+        doubted = (one for one in claim.quarantined if one.basis in OBSERVED and board is not None)
+        asked += [(one, say("隔离", "quarantined")) for one in doubted]
+        mine = f"{metric.text(claim.value)} ({say.basis(claim.basis, origin)})"
+        place = (
+            title,
+            board or say("（同类板）", "(any)"),
+            str(claim.subject.npu_cores or NOTHING),
+            say.of(metric),
+            mine,
+        )
+        for other, what in asked:
+            told = (*place, what, *_other(metric, other))
+            rows[told] = Row(claim.subject.model, tuple(words(text) for text in told))
     return Table(
         key="others",
         columns=(
@@ -249,11 +266,7 @@ def _others(found: Findings) -> Table:
     )
 
 
-def _origin(text: str) -> Origin:
-    return Origin(text) if text in ("measured", "simulated", "manual") else Origin.MEASURED
-
-
-def _other(say: Words, metric: Metric, other: Other) -> tuple[str, str, str, str]:
+def _other(metric: Metric, other: Other) -> tuple[str, str, str, str]:
     letter = {"reference": " R", "prediction": " P", "own_prediction": " P"}.get(other.basis, "")
     return (
         metric.text(other.value) + letter,
@@ -378,6 +391,8 @@ def _defined(say: Words, key: str, defined: Iterable[Definition]) -> Table:
     return Table(
         key=key,
         columns=(Column("name", say("名称", "name")), Column("means", say("含义", "meaning"))),
-        rows=tuple(Row(one.name, (Cell(words=(Strong(one.name),)), words(one.means))) for one in defined),
+        rows=tuple(
+            Row(f"{key}_{n}", (Cell(words=(Strong(one.name),)), words(one.means))) for n, one in enumerate(defined)
+        ),
         empty=say("没有。", "None."),
     )

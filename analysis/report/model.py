@@ -81,7 +81,7 @@ class Strong:
 
 @dataclass(frozen=True)
 class Link:
-    """``target`` is relative to the project, or an address."""
+    """``target`` is a file, relative to the project."""
 
     text: str
     target: str

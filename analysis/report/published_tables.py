@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from analysis.feasibility import Verdict
 from analysis.metrics import Metric
 from analysis.references import Reference
@@ -11,12 +13,14 @@ from analysis.report.model import (
     Cell,
     Column,
     Paragraph,
+    Prose,
     Row,
+    Strong,
     Table,
 )
 from analysis.report.pages import GENERATE, PEAK, TTFT, Findings, words
 from analysis.report.shown import NOTHING
-from analysis.report.words import ENCODE_S, MEMORY_MIB
+from analysis.report.words import ENCODE_S, MEMORY_MIB, Words
 
 _VENDOR = "benchmark.md"
 _DECODER = "-decoder"  # what the vendor lists of a vision model: its language model alone
@@ -26,6 +30,7 @@ def published(found: Findings, *, sees: bool) -> Table:
     """Every believed or doubted row of others, at the class' cores and runtime."""
     say = found.say
     ram: Metric = PEAK if sees else MEMORY_MIB
+    time = "image_encode_ms" if sees else "ttft_ms"
     rows = []
     shown_models = []
     for model in found.given.models:
@@ -54,9 +59,18 @@ def published(found: Findings, *, sees: bool) -> Table:
             Column("measured", say("实测 Tokens/s", "measured tokens/s"), GENERATE),
         ),
         rows=tuple(rows),
-        notes=found.notes(shown_models, (MEMORY, "generate_tps", "image_encode_ms" if sees else "ttft_ms")),
+        notes=_decoder(say, rows) + found.notes(shown_models, (MEMORY, "generate_tps", time)),
         empty=say("没有公开数据。", "Nothing is published."),
     )
+
+
+def _decoder(say: Words, rows: Sequence[Row]) -> tuple[Prose, ...]:
+    names = [span for row in rows for span in row.cells[0].words if isinstance(span, str) and span.endswith(_DECODER)]
+    text = say(
+        "官方表中只含语言模型，不含视觉编码器，不能当作多模态的内存。",
+        "in the vendor's table: the language model without its vision encoder, so not what a vision run needs.",
+    )
+    return ((Strong(say.listed(names)), say("：", " "), text),) if names else ()
 
 
 def _asked(found: Findings, one: Reference, model: ModelEntry) -> bool:

@@ -94,7 +94,7 @@ def _four_bits(found: Findings, models: Sequence[ModelEntry]) -> tuple[Paragraph
         f"{_FOUR_BITS} 是 RK3576 的量化类型，RK3588 不能运行，所以不能靠 4 bit 放下："
         f"{say.listed(small)} 按 W8A8 判定。",
         f"{_FOUR_BITS} is for RK3576 and does not run on RK3588, so four bits a weight are no way out: "
-        f"{say.listed(small)} are judged in W8A8.",
+        f"judged in W8A8: {say.listed(small)}.",
     )
     return (Paragraph((text,)),)
 

@@ -27,7 +27,7 @@ def _row(given: Given, row: FeasibilityRow, doubts: tuple[Doubt, ...], say: Word
     if row.verdict is Verdict.RISK:
         flags.append(say("预测无法定论", "not decided by prediction"))
     if row.ooms:
-        flags.append(say(f"{row.ooms} 次内存不足", f"{row.ooms} runs out of memory"))
+        flags.append(say(f"{row.ooms} 次内存不足", f"out of memory in {row.ooms} run{'s' * (row.ooms > 1)}"))
     if any(one.reference.model == row.title for one in doubts):
         flags.append(say("公开数据存疑", "doubtful published numbers"))
     if speed is not None and speed.origin is Origin.SIMULATED:

@@ -105,8 +105,7 @@ def _span(span: Span) -> str:
     if isinstance(span, Strong):
         return f"**{_text(span.text)}**"
     if isinstance(span, Link):
-        address = span.target if "://" in span.target else f"{_REPORTS}/{quote(span.target)}"
-        return f"[{_text(span.text)}]({address})"
+        return f"[{_text(span.text)}]({_REPORTS}/{quote(span.target)})"
     lead, tail = span[: len(span) - len(span.lstrip())], span[len(span.rstrip()) :]
     return lead + _text(span) + (tail if span.strip() else "")
 
