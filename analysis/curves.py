@@ -7,6 +7,7 @@ lowest, of a load their mean. A moment of heat, of want or of throttling is in t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,6 +22,7 @@ ZONES = 3  # temperatures that are drawn; a board has up to ten that hardly diff
 CLOCKS = ("npu", "dmc", "cpu4")  # cpu4 leads the first pair of big cores
 CORES = 3
 
+_NUMBER = re.compile(rb"-?[0-9]{1,15}(?:\.[0-9]{1,6})?")
 Number = float | None
 
 
@@ -117,10 +119,5 @@ def _core_load(sample: dict[str, bytes], core: int) -> Number:
 
 
 def _float(field: bytes | None) -> Number:
-    """A plain decimal number of a length that a number has; nothing else that Python takes for one."""
-    if field is None or not 0 < len(field) <= 20 or field.strip(b"0123456789.") not in (b"", b"-"):
-        return None
-    try:
-        return float(field)
-    except ValueError:
-        return None
+    """Only digits, a point and a sign, and not more than a number has of them."""
+    return float(field) if field and _NUMBER.fullmatch(field) else None

@@ -7,12 +7,11 @@ request. What is shown was worded and rounded by ``analysis.report``, as in ever
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from analysis.report.model import Report
 from analysis.writers.files import write_whole
-from analysis.writers.html.details import EMBED_LIMIT_BYTES, Detail, embedded, read_details
+from analysis.writers.html.details import EMBED_LIMIT_BYTES, Detail, Reader, embedded, reader_of
 from analysis.writers.html.page import page
 from analysis.writers.html.view import view
 
@@ -22,15 +21,13 @@ NAME = "report.html"
 def write_html(report: Report, collected: Path, folder: Path) -> Path:
     """The page with the runs' telemetry and logs, in ``folder``, which is beside ``collected``. Raises CannotWrite."""
     path = folder / NAME
-    write_whole(path, report_html(report, read_details(collected)))
+    write_whole(path, report_html(report, reader_of(collected)))
     return path
 
 
-def report_html(
-    report: Report, details: Mapping[tuple[str, str, str], Detail], limit_bytes: int = EMBED_LIMIT_BYTES
-) -> bytes:
-    """The page. ``details`` is by ``Run.key``; of what is beyond the limit, the oldest runs go without theirs."""
-    return page(view(report), embedded(report.runs, details, limit_bytes))
+def report_html(report: Report, read: Reader, limit_bytes: int = EMBED_LIMIT_BYTES) -> bytes:
+    """The page. ``read`` is asked for the newest runs first; those beyond the limit go without telemetry and log."""
+    return page(view(report), embedded(report.runs, read, limit_bytes))
 
 
-__all__ = ["Detail", "read_details", "report_html", "write_html"]
+__all__ = ["Detail", "reader_of", "report_html", "write_html"]

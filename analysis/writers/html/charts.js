@@ -48,7 +48,7 @@ function stack(row, most) {
   });
   const [, low, high] = row.predicted;
   const line = (x, y1, y2, name) => svg("line", {x1: at(x), x2: at(x), y1, y2, class: name});
-  const marks = row.measured.map((one) => svg("svg", {x: at(one.v), y: 0, overflow: "visible"},
+  const marks = row.measured.toReversed().map((one) => svg("svg", {x: at(one.v), y: 0, overflow: "visible"},
     svg("path", {d: "M0 6 L6 12 L0 18 L-6 12 Z", class: `seen ${one.o}`}, svg("title", {}, `${one.basis}: ${one.t} GiB`))));
   const text = PARTS.filter((part) => row.parts[part] > 0).map((part) => `${W.parts[part]} ${row.parts[part].toFixed(2)}`).join(" + ");
   const beyond = from > most ? svg("text", {x: "100%", y: 16, class: "beyond", "text-anchor": "end"}, "»") : null;
@@ -70,9 +70,9 @@ function scaling(row) {
 // One number, campaign by campaign, with the lowest and the highest of each.
 function nights(row) {
   const all = row.points, low = Math.min(...all.map((one) => one.lo)), high = Math.max(...all.map((one) => one.hi));
-  const span = high - low || Math.abs(high) || 1, step = all.length > 1 ? 220 / (all.length - 1) : 0;
+  const span = high - low || Math.abs(high) || 1, step = all.length > 1 ? 180 / (all.length - 1) : 0;
   const x = (at) => 10 + at * step, y = (value) => 40 - ((value - low) / span) * 34;
-  return svg("svg", {class: "spark", width: 240, height: 48, role: "img",
+  return svg("svg", {class: "spark", width: 200, height: 48, role: "img",
     "aria-label": all.map((one) => `${one.campaign}: ${one.t}`).join("; ")},
     svg("path", {d: `M${all.map((one, at) => `${x(at)} ${y(one.v)}`).join(" L")}`, class: "curve"}),
     all.map((one, at) => svg("g", {}, svg("line", {x1: x(at), x2: x(at), y1: y(one.lo), y2: y(one.hi), class: "range"}),

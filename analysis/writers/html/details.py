@@ -6,7 +6,7 @@ the page. Of what is too much the newest runs keep theirs, for these are looked 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ LOG_BYTES = {
 }  # the banner is in the first KiB, the table in the last
 _FILES = (*COLLECTED, "outcome.json", "manifest.json")
 _STEP = {"temperature": 5.0, "memory": 0.5, "load": 100.0, "clocks": 0.5}  # the least that an axis spans
-_FLOOR = ("load", "clocks")  # axes that begin at 0
+_FLOOR = ("load", "clocks", "memory")  # axes that begin at 0
 
 Key = tuple[str, str, str]
 
@@ -39,9 +39,13 @@ class Detail:
     files: tuple[str, ...]
 
 
-def read_details(collected: Path) -> dict[Key, Detail]:
-    """Of every run under ``collected``, by ``Run.key``."""
-    return {(files.campaign, files.board, files.run): detail_of(files) for files in find_runs(collected)}
+Reader = Callable[[Key], Detail | None]
+
+
+def reader_of(collected: Path) -> Reader:
+    """Reads one run's when it is asked for; None of what is not there."""
+    there = {(files.campaign, files.board, files.run): files for files in find_runs(collected)}
+    return lambda key: detail_of(there[key]) if key in there else None
 
 
 def detail_of(files: RunFiles) -> Detail:
@@ -66,16 +70,17 @@ def _ends_of(files: RunFiles, name: str, most: int) -> str:
     return plain_lines(data.decode(errors="replace"))
 
 
-def embedded(runs: Iterable[Run], details: Mapping[Key, Detail], limit_bytes: int) -> dict[int, str]:
+def embedded(runs: Iterable[Run], read: Reader, limit_bytes: int) -> dict[int, str]:
     """The JSON of each run by its place among ``runs``, the newest first, until there is no room."""
     placed = list(enumerate(runs))
     placed.sort(key=lambda one: (one[1].created_utc or "", one[1].key), reverse=True)
     found: dict[int, str] = {}
     left = limit_bytes
     for place, run in placed:
-        if run.key not in details:
+        detail = read(run.key)
+        if detail is None:
             continue
-        text = json_for_script(_data(details[run.key]))
+        text = json_for_script(_data(detail))
         left -= len(text)
         if left < 0:
             break

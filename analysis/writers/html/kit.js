@@ -32,6 +32,7 @@ function makeTable(host, label, columns, keep) {
   function heading(column) {
     const cell = el("th", {scope: "col", class: kind(column)});
     if (!column.sort) { cell.append(column.head); return cell; }
+    cell.dataset.head = column.head;  // printed instead of the button, which is not repeated on each page
     if (by === column) cell.setAttribute("aria-sort", up ? "ascending" : "descending");
     const arrow = el("span", {class: "arrow", "aria-hidden": "true"}, by === column ? (up ? "▲" : "▼") : "");
     cell.append(el("button", {type: "button", class: "sort", on: {click: () => {

@@ -4,6 +4,7 @@ const chip = (origin, text) => el("span", {class: `chip o-${origin}`}, text);
 const verdict = (row) => el("span", {class: `verdict v-${row.verdict}`}, el("span", {"aria-hidden": "true"},
   {FITS: "✓ ", TIGHT: "✓ ", RISK: "? ", NO: "✗ "}[row.verdict] || "– "), row.verdictText);
 const runLinks = (value) => value.runs.map((at) => el("button", {type: "button", class: "link", on: {click: () => show(at)}}, D.runs[at].run));
+const varies = (rows, field) => new Set(rows.map((row) => row[field])).size > 1;
 const draws = [];
 
 function defence(metric, value) {
@@ -115,6 +116,7 @@ function fleet() {
   const host = byId("fleet");
   const table = el("table", {class: "heat", "aria-label": W.fleet});
   host.append(el("p", {class: "muted"}, W.fleet_note), el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": W.fleet}, table));
+  const told = varies(D.fleet, "workload");
   draws.push(() => {
     const rows = D.fleet.filter((row) => lets("model", row.model) && lets("cores", row.cores) && lets("origin", row.origin));
     const boards = [...new Set(rows.flatMap((row) => Object.keys(row.values)))].filter((board) => lets("board", board)).sort();
@@ -131,7 +133,7 @@ function fleet() {
     table.replaceChildren(el("thead", {}, el("tr", {}, [W.model, W.cores, W.metric, W.origin, W.median].map((text) => el("th", {scope: "col"}, text)),
       boards.map((board) => el("th", {scope: "col", class: "num"}, board)))),
       el("tbody", {}, rows.length && boards.length ? rows.map((row) => el("tr", {}, el("th", {scope: "row"}, row.title), el("td", {class: "num"}, row.cores ?? "–"),
-        el("td", {}, D.metrics[row.metric].heading, row.workload ? el("small", {class: "muted"}, ` ${row.workload}`) : null),
+        el("td", {class: "name"}, D.metrics[row.metric].heading, told && row.workload ? el("div", {}, el("small", {class: "muted"}, row.workload)) : null),
         el("td", {}, chip(row.origin, W.origins[row.origin])), el("td", {class: "num"}, row.median), boards.map((board) => cell(row, board))))
         : el("tr", {}, el("td", {class: "none", colspan: 5}, W.no_fleet))));
   });
@@ -144,11 +146,10 @@ function nightly() {
     {head: W.board, name: true, sort: (row) => row.board, cell: (row) => row.board},
     {head: W.metric, name: true, sort: (row) => row.metric, cell: (row) => D.metrics[row.metric].heading},
     {head: W.origin, sort: (row) => row.origin, cell: (row) => chip(row.origin, W.origins[row.origin] || row.origin)},
-    {head: W.campaigns, num: true, sort: (row) => row.points.length, cell: (row) => row.points.length},
-    {head: W.history, cell: nights},
+    {head: W.history, cell: (row) => [nights(row), el("small", {class: "muted"}, `${row.points.length} ${W.campaigns}`)]},
     {head: W.last, num: true, sort: (row) => row.points.at(-1).v, cell: (row) => said({...row.points.at(-1), o: row.origin})},
     {head: W.change, num: true, sort: (row) => row.change, cell: (row) => signed(row.change)},
-    {head: W.conditions, has: (row) => row.workload, wide: true, cell: (row) => el("small", {}, row.workload)}];
+    {head: W.conditions, has: () => varies(D.nights, "workload"), wide: true, cell: (row) => el("small", {}, row.workload)}];
   const draw = makeTable(byId("nights"), W.nights, columns);
   draws.push(() => draw(D.nights.filter((row) => letsRow(row) && lets("origin", row.origin))));
 }

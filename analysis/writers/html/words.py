@@ -153,7 +153,7 @@ def _columns(say: Words) -> dict[str, str]:
         "better": say("更好", "better"),
         "worse": say("更差", "worse"),
         "campaign": say("测试", "campaign"),
-        "campaigns": say("次数", "campaigns"),
+        "campaigns": say("次", "campaigns"),
         "history": say("历史", "history"),
         "last": say("最近", "last"),
         "change": say("变化", "change"),
