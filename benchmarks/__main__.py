@@ -25,6 +25,7 @@ BENCHMARKS = {
     "parse": "benchmarks.parse",
     "virtual": "benchmarks.virtual_boards",
     "thermal": "benchmarks.thermal",
+    "html": "benchmarks.html",
 }
 
 
