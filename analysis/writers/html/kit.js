@@ -39,7 +39,7 @@ function makeTable(host, label, columns, keep) {
       [by, up] = by === column ? (up ? [by, false] : [null, true]) : [column, true];
       draw(shown);
       // The heading that was pressed is a new one now.
-      heads.children[used().indexOf(column)]?.querySelector("button")?.focus();
+      heads.children[used().indexOf(column)]?.querySelector("button")?.focus({preventScroll: true});
     }}}, column.head, arrow));
     return cell;
   }
