@@ -2,9 +2,13 @@
 
 from verbs.boards import add, boards, trust
 from verbs.checks import check
+from verbs.compare import compare
+from verbs.explain import explain
+from verbs.health import health
 from verbs.leases import release, reserve, who
-from verbs.measure import bench, demo, nightly
+from verbs.measure import bench, demo
 from verbs.models import models
+from verbs.nightly import nightly
 from verbs.provision import provision
 from verbs.push import push
 from verbs.report import report
@@ -19,7 +23,10 @@ __all__ = [
     "cancel",
     "check",
     "collect",
+    "compare",
     "demo",
+    "explain",
+    "health",
     "import_",
     "models",
     "nightly",

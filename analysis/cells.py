@@ -1,7 +1,7 @@
 """A cell is one number's place in a table: board x model x NPU cores x workload x clocks x origin, over its runs.
 
-Of a vision model the cores of the encoder count too, and the image is part of the workload. Clocks are what was pinned
-and what was not: a board with its clocks pinned and the same board as it came are two cells.
+Of a vision model the cores of the encoder count too, and the image is part of the workload. The clocks are the profile
+that was asked for: what a board could not pin of it is a condition of its runs.
 
 Pure: runs in, cells out, and the order of the runs changes nothing. Medians are of the ok runs that are no warm-up;
 every other run still shows, in the cell's outcome and among its reasons. A number that physics does not allow is in no
@@ -65,8 +65,9 @@ class Cell:
     artifacts: tuple[str, ...]
     encoders: tuple[str, ...]
     campaigns: tuple[str, ...]
+    clock_profile: str | None = None
     forced: tuple[str, ...] = ()
-    clocks: str | None = None
+    clocks: tuple[str, ...] = ()  # what became of the profile; two in one cell are a warning
     doubts: tuple[Doubt, ...] = ()
 
     @property
@@ -93,15 +94,15 @@ class Cell:
         )
 
 
-_Key = tuple[str, str | None, int | None, int | None, Workload, str | None, str]
+_Key = tuple[str, str | None, int | None, int | None, Workload, str, str | None]
 
 
 def cells(runs: Iterable[Run]) -> tuple[Cell, ...]:
-    """The cells of these runs, by board, model, cores, workload, clocks and origin."""
+    """The cells of these runs, by board, model, cores, workload, origin and clocks."""
     groups: defaultdict[_Key, list[Run]] = defaultdict(list)
     for run in runs:
-        key = (run.board, run.model, run.npu_cores, run.vision_cores, run.workload, run.clocks, run.origin)
-        groups[key].append(run)
+        place = (run.board, run.model, run.npu_cores, run.vision_cores, run.workload, run.origin, run.clock_profile)
+        groups[place].append(run)
     return tuple(_cell(key, groups[key]) for key in sorted(groups, key=_sortable))
 
 
@@ -117,7 +118,7 @@ def outcome_summary(runs: Iterable[Run]) -> str:
 
 
 def _cell(key: _Key, runs: list[Run]) -> Cell:
-    board, model, npu_cores, vision_cores, workload, clocks, origin = key
+    board, model, npu_cores, vision_cores, workload, origin, clock_profile = key
     valid = [run for run in runs if run.counts]
     # What the medians are of; where there are none, what the failures are of.
     behind = valid or runs
@@ -128,6 +129,7 @@ def _cell(key: _Key, runs: list[Run]) -> Cell:
         vision_cores=vision_cores,
         workload=workload,
         origin=origin,
+        clock_profile=clock_profile,
         outcome=outcome_summary(runs),
         n=len(valid),
         stats=_stats(valid),
@@ -139,7 +141,7 @@ def _cell(key: _Key, runs: list[Run]) -> Cell:
         encoders=_distinct(run.encoder_sha256 for run in behind),
         campaigns=_distinct(run.campaign for run in behind),
         forced=_distinct(check for run in behind for check in run.forced),
-        clocks=clocks,
+        clocks=_distinct(run.clocks for run in valid),
         doubts=_doubts(valid),
     )
 
@@ -167,7 +169,7 @@ def _distinct(values: Iterable[str | None]) -> tuple[str, ...]:
 
 def _sortable(key: _Key) -> tuple[object, ...]:
     """None sorts before every value of its column."""
-    board, model, npu_cores, vision_cores, workload, clocks, origin = key
+    board, model, npu_cores, vision_cores, workload, origin, clock_profile = key
     asked = (
         workload.prompt_set,
         workload.prompt_set_sha256,
@@ -178,4 +180,5 @@ def _sortable(key: _Key) -> tuple[object, ...]:
         workload.image,
         workload.image_sha256,
     )
-    return (board, *((part is not None, part) for part in (model, npu_cores, vision_cores, *asked, clocks)), origin)
+    parts = (model, npu_cores, vision_cores, *asked, clock_profile)
+    return (board, *((part is not None, part) for part in parts), origin)

@@ -54,3 +54,47 @@ def top_hz(available: object) -> int | None:
     if not isinstance(available, list):
         return None
     return max((hz for hz in available if isinstance(hz, int) and not isinstance(hz, bool)), default=None)
+
+
+# What a field is called in a message and after --across; the others go by their own names.
+_NAMES = {
+    "dram_top_hz": "dram",
+    "artifact_sha256": "artifact",
+    "npu_cores": "cores",
+    "prompt_set_sha256": "prompts",
+    "prompt_id": "prompt",
+    "max_new_tokens": "new-tokens",
+    "max_context_len": "context",
+    "image_sha256": "image",
+    "encoder_sha256": "encoder",
+    "vision_cores": "vision-cores",
+    "vision_core_num": "vision-cores-in-log",
+}
+UNKNOWN = "unknown"
+
+
+def condition_fields(conditions: Conditions) -> dict[str, str]:
+    """Every compared field under the name that people type, as text; what the evidence does not say is ``unknown``."""
+    flat = {key: value for key, value in vars(conditions).items() if key != "workload"} | dict(conditions.workload)
+    return {_NAMES.get(key, key): _text(key, value) for key, value in flat.items()}
+
+
+def differing(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The fields in which two conditions differ, each with both values."""
+    names = [*one, *(name for name in other if name not in one)]
+    pairs = {name: (one.get(name, UNKNOWN), other.get(name, UNKNOWN)) for name in names}
+    return {name: (mine, theirs) for name, (mine, theirs) in pairs.items() if mine != theirs}
+
+
+def _text(key: str, value: Any) -> str:
+    if value is None:
+        return UNKNOWN
+    if key.endswith("sha256"):
+        return str(value)[:DIGITS]
+    if key == "dram_top_hz" and isinstance(value, int):
+        return f"{value / 1e6:.0f} MHz"
+    if isinstance(value, Mapping):  # of the clocks
+        held = {what: ", ".join(map(str, value.get(what) or ())) for what in ("pinned", "not_pinned")}
+        told = [f"{what.replace('_', ' ')}: {kinds}" for what, kinds in held.items() if kinds]
+        return "; ".join([str(value.get("profile")), *told])
+    return str(value)

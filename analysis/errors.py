@@ -3,6 +3,7 @@
 AnalysisError          file, what, hint; the class carries the exit code
 ├─ CannotRead     1    a folder or file that a person named is not there, or may not be read
 ├─ CannotWrite    1    a report can not be written where it belongs
+├─ CannotCompare  2    what a person wants compared is not there, or is not two things
 └─ UnknownFormat  2    an option asks for an output format that there is not
 """
 
@@ -36,6 +37,12 @@ class CannotRead(AnalysisError):
 
 class CannotWrite(AnalysisError):
     """A report can not be written where it belongs."""
+
+
+class CannotCompare(AnalysisError):
+    """What a person wants compared is not there, or is not two things."""
+
+    exit_code = 2
 
 
 class UnknownFormat(AnalysisError):

@@ -163,9 +163,17 @@ class RunFiles:
 
     def _is_as_listed(self, name: str, entry: object) -> bool:
         listed = Record(entry).text("sha256") if isinstance(entry, Mapping) else None
-        return listed is not None and listed == self._sha256(name)
+        return listed is not None and listed == self.sha256(name)
 
-    def _sha256(self, name: str) -> str | None:
+    def stamp(self) -> str:
+        """What changes when a file of the folder does: names, sizes and times, without a byte read."""
+        with os.scandir(self.folder) as entries:
+            seen = sorted((entry.name, entry.stat(follow_symlinks=False)) for entry in entries)
+        told = "\n".join(f"{name}/{about.st_mode}/{about.st_size}/{about.st_mtime_ns}" for name, about in seen)
+        return hashlib.sha256(os.fsencode(told)).hexdigest()[:16]
+
+    def sha256(self, name: str) -> str | None:
+        """Of a plain file's content; None when there is no such file, or the name is none that evidence has."""
         opened = _open(self.path(name)) if _FILE_NAME.fullmatch(name) else None
         if opened is None:
             return None
@@ -181,8 +189,8 @@ class RunFiles:
             return read_telemetry(file)
 
 
-def find_runs(collected: Path) -> tuple[RunFiles, ...]:
-    """All runs under ``collected``, by campaign, board and run. No folder at all is no runs.
+def find_runs(collected: Path, campaign: str | None = None) -> tuple[RunFiles, ...]:
+    """All runs under ``collected``, or those of one campaign, by campaign, board and run. No folder is no runs.
 
     Raises CannotRead when ``collected`` is something else than a folder, or closed to us.
     """
@@ -191,9 +199,10 @@ def find_runs(collected: Path) -> tuple[RunFiles, ...]:
     if not collected.is_dir():
         raise CannotRead("is no folder", file=str(collected))
     return tuple(
-        RunFiles(campaign.name, board.name, run.name, run, collected)
-        for campaign in _folders(collected)
-        for board in _folders(campaign)
+        RunFiles(of.name, board.name, run.name, run, collected)
+        for of in _folders(collected)
+        if campaign in (None, of.name)
+        for board in _folders(of)
         for run in _folders(board)
     )
 

@@ -8,6 +8,8 @@ carve-outs, a desktop and services take their part before any model comes. The p
     RISK   the budget lies inside the interval: one run will tell
     NO     even the low end is over, or memory is not what stops it: a dtype of another chip, a runtime too old
 
+Borderline is what one guarded run can decide: RISK, and the NO whose low end would fit if it took the reserve too.
+
 That no file of the model is there is another question, and no part of this one.
 """
 
@@ -41,6 +43,7 @@ class Feasibility:
     largest_context: int  # tokens at which it still is FITS or TIGHT; 0 where there is none
     memory: MemoryEstimate | None  # None when the dtype is none that memory could be computed for
     budget_bytes: float
+    borderline: bool = False  # a run under a tripwire may tell; without one it may take the board with it
 
 
 def feasibility(
@@ -73,7 +76,9 @@ def feasibility(
         return Feasibility(Verdict.NO, why, 0, memory, budget)
     most = largest_context(arch, dtype, budget, runtime, embed_flash=embed_flash, limit=context_limit)
     verdict = verdict_of(memory, budget)
-    return Feasibility(verdict, _reason(verdict, memory, context, budget, reserve_bytes, most), most, memory, budget)
+    reason = _reason(verdict, memory, context, budget, reserve_bytes, most)
+    may_fit = verdict in (Verdict.RISK, Verdict.NO) and memory.low <= mem_available_bytes
+    return Feasibility(verdict, reason, most, memory, budget, borderline=may_fit)
 
 
 def verdict_of(memory: MemoryEstimate, budget_bytes: float) -> Verdict:

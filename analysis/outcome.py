@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from analysis.reboot import Why
 
 SIGKILL, SIGTERM = 9, 15
+TRIPWIRE = "tripwire"  # of tripwire.sh: the program was killed because the board's memory ran out
 TIMEOUT_EXIT = 124  # of coreutils' timeout; busybox 1.35 gives the signal's
 ENOMEM = 12  # errno of a failed NPU allocation: no RAM. 14 is a matter of the driver, 24 a limit on files
 
@@ -39,12 +40,13 @@ ADVICE = {
     Outcome.LOST: "run it again; if it is lost again, look at the kernel's log on the board",
     Outcome.UNREACHABLE: "invoke boards",
 }
+WRONG_ARTIFACT_ADVICE = "convert the model for as many cores as planned, or correct npu_core_num in models.yaml"
 _NO_TABLE = "run it again with RKLLM_LOG_LEVEL=1 in its environment, and keep the whole of stdout and stderr"
 
 
 @dataclass(frozen=True)
 class End:
-    """``end.json``. ``result`` is a word of systemd's SERVICE_RESULT, or ``cancelled``."""
+    """``end.json``. ``result`` is a word of systemd's SERVICE_RESULT, ``tripwire`` or ``cancelled``."""
 
     result: str | None
     exit_code: int | None = None
@@ -80,6 +82,8 @@ class Logs:
     errno: int | None = None
     driver_too_old: bool = False
     refuted: tuple[str, ...] = ()
+    wrong_artifact: str | None = None  # what the banner says of the model file, and the plan does not
+    memory: str | None = None  # how much it had at its highest, for who ran out of it
 
 
 @dataclass(frozen=True)
@@ -116,9 +120,14 @@ def judge(
         return _why(Outcome.REBOOTED, "start.json and end.json are of two boots of the board")
     if end.result == "cancelled":
         return _why(Outcome.CANCELLED, f"cancelled{_after(end)}")
+    if logs.wrong_artifact and not by_hand:
+        # Whatever became of it says nothing of the cell that was planned.
+        return _why(Outcome.FAILED, f"wrong artifact: {logs.wrong_artifact}", WRONG_ARTIFACT_ADVICE)
     ended_well = end.result == "success" and end.exit_code in (0, None)
+    if end.result == TRIPWIRE:
+        return _why(Outcome.OOM, _with_memory("stopped by the tripwire before the kernel had to", logs))
     if not ended_well and (end.result == "oom-kill" or _out_of_memory(end, logs)):
-        return _why(Outcome.OOM, logs.means or "killed by the kernel: out of memory", logs.advice)
+        return _why(Outcome.OOM, _with_memory(logs.means or "killed by the kernel: out of memory", logs), logs.advice)
     if end.timed_out:
         limit = f" of {end.limit_s:g} s" if end.limit_s is not None else ""
         return _why(Outcome.TIMEOUT, f"stopped at its time limit{limit}" + _cause(logs), logs.advice)
@@ -126,7 +135,7 @@ def judge(
         return _why(Outcome.FAILED, _exit(end) + _cause(logs), logs.advice)
     if not logs.has_table:
         if _out_of_memory(end, logs):  # old demos end with 0 after a failed allocation
-            return _why(Outcome.OOM, logs.means or "out of memory", logs.advice)
+            return _why(Outcome.OOM, _with_memory(logs.means or "out of memory", logs), logs.advice)
         return _why(Outcome.FAILED, "exit code 0 without a performance table" + _cause(logs), logs.advice)
     return _by_table(logs)
 
@@ -160,6 +169,10 @@ def _out_of_memory(end: End, logs: Logs) -> bool:
     if logs.failure == "oom_task_table":  # says that the kernel was short of memory, not whom it killed
         return end.signal == SIGKILL or end.exit_code == 128 + SIGKILL
     return logs.failure == "oom_kill" or (logs.failure == "npu_malloc" and logs.errno == ENOMEM)
+
+
+def _with_memory(what: str, logs: Logs) -> str:
+    return f"{what}; {logs.memory}" if logs.memory else what
 
 
 def _name(logs: Logs) -> str:

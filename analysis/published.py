@@ -48,7 +48,7 @@ def published(
             physics = {wrong.metric: wrong.reason for wrong in check_reference(one, arch)}
         field = _FIELDS.get(subject.metric, "ttft_ms")
         wrong = physics.get(field)
-        if one.suspect:
+        if one.suspect and one.suspect_of in (None, field.removesuffix("_bytes")):
             wrong = f"{one.suspect}; {wrong}" if wrong else one.suspect
         found.append(Published(one, value, wrong))
     return sorted(found, key=lambda answer: _distance(answer.reference, subject, runtime))

@@ -21,7 +21,7 @@ _OF_RUN = ("campaign", "board", "run", "outcome", "reason", "origin", "model", "
 
 def read_campaign(collected: Path, campaign: str) -> tuple[Run, ...]:
     """The runs of one campaign, sorted."""
-    return tuple(read_run(files) for files in find_runs(collected) if files.campaign == campaign)
+    return tuple(read_run(files) for files in find_runs(collected, campaign))
 
 
 def headline(folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 A file of ``references/`` is a list of tables. A table has a source, its revision, and conditions that hold for its rows
 unless a row says otherwise. What a publication does not say is missing there, and None here. A ``suspect`` row stays
-visible with its reason; whoever makes a mean leaves it out.
+visible with its reason; whoever makes a mean leaves it out. ``suspect_of`` says which of its numbers is doubted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from analysis.errors import CannotRead
 REFERENCES = Path("references")
 ARCHITECTURES = "architectures.yaml"
 _UNITS = {"MiB": MIB, "GiB": GIB}
-_TEXTS = frozenset({"model", "dtype", "runtime", "clocks", "memory_of", "memory_unit", "suspect", "suspect_zh"})
+_TEXTS = frozenset(
+    {"model", "dtype", "runtime", "clocks", "memory_of", "memory_unit", "suspect", "suspect_zh", "suspect_of"}
+)
 _NUMBERS = frozenset(
     {*("npu_cores", "context", "prompt_tokens", "new_tokens"), *("ttft_ms", "generate_tps", "encode_ms", "memory")}
 )
@@ -49,6 +51,7 @@ class Reference:
     memory_of: str | None = None  # process (VmHWM) or machine
     suspect: str | None = None  # why it is believed to be wrong
     suspect_zh: str | None = None  # the same in Chinese
+    suspect_of: str | None = None  # the one number that is: memory, generate_tps, ttft_ms, encode_ms; None is all
 
 
 def load_references(folder: Path = REFERENCES) -> tuple[Reference, ...]:

@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from analysis.clocks import read_clocks
-from analysis.conditions import Conditions, condition_fingerprint, soc_of, top_hz
+from analysis.conditions import Conditions, condition_fields, condition_fingerprint, soc_of, top_hz
+from analysis.ended import end_of, told_of
+from analysis.environment import environment_of
 from analysis.evidence import LOGS, REBOOT_LIMIT_BYTES, Record, RunFiles, Unreadable, find_runs
 from analysis.metrics import BY_NAME, GIB
+from analysis.out_of_memory import memory_at_the_end, tripped
 from analysis.outcome import End, Judgement, Logs, Outcome, judge
 from analysis.parse import ParsedRun, parse_run
+from analysis.parse.integrity import Check
 from analysis.plan_of_run import missed_gates, planned, spec_problem
 from analysis.reboot import Why, explain
 from analysis.stated import checks_of_stated, contradicted, stated_end, stated_text
+from analysis.telemetry import Telemetry
 from analysis.text import plain
 from analysis.witnesses import available_drop, disagreement
 
@@ -89,8 +94,11 @@ class Run:
     start_c: float | None = None  # the hottest sensor then
     forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     stated: str | None = None  # what a person said of a log made by hand
+    clock_profile: str | None = None  # what was asked for: pinned, no_dmc or as_is
     clocks: str | None = None  # pinned, partly, or why not; None where nobody looked
     condition: str | None = None  # the fingerprint of all that must match before two runs are compared
+    conditions: tuple[tuple[str, str], ...] = ()  # what that is the fingerprint of, by the names that people type
+    environment: tuple[tuple[str, str], ...] = ()  # what else the board was like
     dram_top_hz: int | None = None  # the highest clock that the board's memory has
     quarantined: tuple[tuple[str, str], ...] = ()  # metrics that physics does not allow, each with its reason
     ttft_ms: float | None = None
@@ -164,11 +172,25 @@ def read_logs(files: RunFiles) -> ParsedRun:
 
 
 def _ended(files: RunFiles, spec: Record) -> End | None:
-    return _end(files.record("end.json")) or (stated_end(spec) if spec.text("origin") == MANUAL else None)
+    return end_of(files.record("end.json")) or (stated_end(spec) if spec.text("origin") == MANUAL else None)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run with what it was judged by."""
+
+    run: Run
+    checks: tuple[Check, ...]  # of its logs
+    telemetry: Telemetry
 
 
 def read_run(files: RunFiles) -> Run:
     """One run from its evidence; nothing that lies in the folder makes this raise."""
+    return read_evidence(files).run
+
+
+def read_evidence(files: RunFiles) -> Evidence:
+    """The same with what it was judged by."""
     records = {name: files.record(f"{name}.json") for name in ("spec", "start", "end", "outcome")}
     facts = [files.record(f"facts.{when}.json") for when in ("before", "after")]
     problem = spec_problem(files, records["spec"])
@@ -182,10 +204,12 @@ def read_run(files: RunFiles) -> Run:
     judgement = judge(
         end=end,
         logs=_logs(
-            parsed, (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes, *missed_gates(spec))
+            parsed,
+            (*_changed(files), *(clocks.broken if clocks else ()), *telemetry.refutes, *missed_gates(spec)),
+            memory_at_the_end(telemetry.highest, tripped(start, end_record), start.number("uptime_s")),
         ),
         start_boot_id=start.text("boot_id"),
-        told=_told(records["outcome"]),
+        told=told_of(records["outcome"]),
         by_hand=by_hand,
         rebooted=_rebooted(files, start),
     )
@@ -249,10 +273,10 @@ def read_run(files: RunFiles) -> Run:
         start_c=spec.number("gate.temperature_c"),
         forced=spec.texts("forced"),
         stated=stated_text(spec) if by_hand else None,
+        clock_profile=spec.text("clocks"),
         clocks=plain(clocks.sentence) if clocks else None,
         dram_top_hz=top_hz(_fields(facts[0]).get("dmc.available_hz")),
-        # With an image the first token also waits for the encoder: that is a metric of its own.
-        ttft_ms=prefill_ms if kind == "llm" else None,
+        ttft_ms=prefill_ms if kind == "llm" else None,  # with an image it waits for the encoder, too: another metric
         vision_ttft_ms=prefill_ms + encode_ms if prefill_ms is not None and encode_ms is not None else None,
         image_encode_ms=encode_ms,
         llm_load_ms=values.number("llm_load_ms"),
@@ -268,28 +292,29 @@ def read_run(files: RunFiles) -> Run:
         memory_note=disagreement(**memory),
         max_temperature_mc=telemetry.hottest_mc,
         duration_s=end.duration_s if end else None,
-        log=_relative(files, log_file),
+        log=relative_log(files, log_file),
         log_file=log_file,
     )
-    before = _fields(facts[0])
-    return replace(
-        run,
-        condition=condition_fingerprint(
-            Conditions(
-                origin=run.origin,
-                soc=soc_of(before.get("board.compatible")),
-                dram_top_hz=run.dram_top_hz,
-                model=run.model,
-                artifact_sha256=run.artifact_sha256,
-                npu_cores=run.npu_core_num or run.npu_cores,
-                dtype=run.dtype,
-                runtime=run.runtime,
-                driver=run.driver,
-                workload=_compared(run),
-                clocks=clocks.condition() if clocks else None,
-            )
-        ),
+    conditions = Conditions(
+        origin=run.origin,
+        soc=soc_of(_fields(facts[0]).get("board.compatible")),
+        dram_top_hz=run.dram_top_hz,
+        model=run.model,
+        artifact_sha256=run.artifact_sha256,
+        npu_cores=run.npu_core_num or run.npu_cores,
+        dtype=run.dtype,
+        runtime=run.runtime,
+        driver=run.driver,
+        workload=_compared(run),
+        clocks=clocks.condition() if clocks else None,
     )
+    run = replace(
+        run,
+        condition=condition_fingerprint(conditions),
+        conditions=tuple(condition_fields(conditions).items()),
+        environment=environment_of(_fields(facts[0]), tool=run.tool),
+    )
+    return Evidence(run, parsed.checks, telemetry)
 
 
 def _compared(run: Run) -> dict[str, Any]:
@@ -302,32 +327,6 @@ def _compared(run: Run) -> dict[str, Any]:
 
 def _fields(record: Record | Unreadable | None) -> Record:
     return record if isinstance(record, Record) else Record({})
-
-
-def _end(record: Record | Unreadable | None) -> End | None:
-    """A broken ``end.json`` is an end too, of which nothing is known."""
-    if record is None:
-        return None
-    end = _fields(record)
-    return End(
-        result=end.text("result"),
-        exit_code=end.whole("exit_code"),
-        signal=end.whole("signal"),
-        duration_s=end.number("duration_s"),
-        limit_s=end.number("limit_s"),
-        boot_id=end.text("boot_id"),
-    )
-
-
-def _told(record: Record | Unreadable | None) -> Judgement | None:
-    """What the workstation wrote about a run that never came back from its board."""
-    if record is None:
-        return None
-    told = _fields(record)
-    word, reason = told.text("outcome"), told.text("reason")
-    if word not in set(Outcome) or word == Outcome.OK:  # ok needs a board's end.json
-        return Judgement(Outcome.FAILED, f"outcome.json says {word!r:.80}, which is no outcome of such a run")
-    return Judgement(Outcome(word), reason or "outcome.json gives no reason", told.text("advice"))
 
 
 def _rebooted(files: RunFiles, start: Record) -> Why | None:
@@ -349,7 +348,7 @@ def _first(records: list[Record | Unreadable | None], path: str) -> str | None:
     return next((text for record in records if (text := _fields(record).text(path)) is not None), None)
 
 
-def _relative(files: RunFiles, log_file: Path | None) -> str:
+def relative_log(files: RunFiles, log_file: Path | None) -> str:
     """As seen from the project, which is the folder that ``collected`` lies in."""
     parts = [files.collected.name or "collected", files.campaign, files.board, files.run]
     return "/".join([*parts, log_file.name] if log_file else parts)
@@ -359,8 +358,9 @@ def _changed(files: RunFiles) -> tuple[str, ...]:
     return tuple(f"{name} is not what was collected" for name in files.changed())
 
 
-def _logs(parsed: ParsedRun, refuted: tuple[str, ...]) -> Logs:
+def _logs(parsed: ParsedRun, refuted: tuple[str, ...], memory: str | None) -> Logs:
     errno = parsed.log.details.get("errno")
+    wrong = parsed.wrong_artifact
     return Logs(
         has_table=parsed.log.perf_present,
         failure=parsed.failure,
@@ -369,4 +369,6 @@ def _logs(parsed: ParsedRun, refuted: tuple[str, ...]) -> Logs:
         errno=errno if isinstance(errno, int) else None,
         driver_too_old="driver_too_old" in parsed.log.warnings,
         refuted=(*parsed.reasons, *refuted),
+        wrong_artifact=f"{wrong.observed}, {wrong.expected} planned" if wrong else None,
+        memory=memory,
     )

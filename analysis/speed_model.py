@@ -51,6 +51,7 @@ from analysis.interval import Interval
 from analysis.memory_model import encoder_bytes, predict_memory
 from analysis.quantization import Dtype, dtype_of
 from analysis.release import constants_of, release_of
+from analysis.roofline import bytes_per_token
 
 ALL_CORES = 3
 
@@ -121,7 +122,7 @@ def _token_s(
 ) -> Interval:
     """Seconds to generate one token with ``depth`` tokens before it."""
     constants = constants_of(release_of(runtime))
-    read = arch.active_body_weights * kept.weight_bytes + arch.head_weights + arch.kv_bytes_per_token * depth
+    read = bytes_per_token(arch, kept.name, depth)
 
     def at(layer_s: float, bus_bytes_per_s: float) -> float:
         dense = arch.layers * layer_s + read / (bus_bytes_per_s * CORE_SHARE[cores])

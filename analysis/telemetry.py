@@ -20,7 +20,17 @@ FILE_LIMIT_BYTES = 64 * 2**20  # a day of ten samples a second is 200 MiB, and n
 LINE_LIMIT_BYTES = 8192  # a line of a board with 40 zones is 600
 HOT_MC = 85_000  # where the vendor's kernels begin to take the clocks down
 _NUMBER = re.compile(rb"-?[0-9]{1,15}")
+_UPTIME = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{1,6})?")
 _FAN = re.compile("fan", re.IGNORECASE)  # a cooling device, too, and one that costs no speed
+
+
+@dataclass(frozen=True)
+class Highest:
+    """The program's memory at its highest, as far as the samples saw it."""
+
+    resident_bytes: int
+    available_bytes: int | None  # on the board at that moment
+    uptime_s: float | None
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,7 @@ class Telemetry:
     available_first_bytes: int | None = None
     available_least_bytes: int | None = None
     vmhwm_bytes: int | None = None
+    highest: Highest | None = None
     start_mc: dict[str, int] = field(default_factory=dict)  # by zone
     max_mc: dict[str, int] = field(default_factory=dict)
     cooling: dict[str, int] = field(default_factory=dict)  # the highest state of each device, where it was above 0
@@ -92,6 +103,7 @@ def read_telemetry(stream: BinaryIO) -> Telemetry:
     samples = 0
     available: list[int] = []  # the first and the least
     hwm: list[int] = []
+    highest: Highest | None = None
     watched = 0  # samples in which the program was there
     start_mc: dict[str, int] = {}
     max_mc: dict[str, int] = {}
@@ -108,6 +120,7 @@ def read_telemetry(stream: BinaryIO) -> Telemetry:
         if (value := _number(fields, at.get("vmhwm_bytes"))) is not None and value > 0:
             hwm = [max([*hwm, value])]
         watched += _is_watched(fields, at)
+        highest = _higher(highest, fields, at)
         for zone, index in zones.items():
             if (value := _number(fields, index)) is not None:
                 start_mc.setdefault(zone, value)
@@ -125,6 +138,7 @@ def read_telemetry(stream: BinaryIO) -> Telemetry:
         available_first_bytes=available[0] if available else None,
         available_least_bytes=available[1] if available and watched > 1 else None,
         vmhwm_bytes=hwm[0] if hwm and watched > 1 else None,
+        highest=highest,
         start_mc=start_mc,
         max_mc=max_mc,
         cooling=cooling,
@@ -159,6 +173,16 @@ def _number(fields: list[bytes], index: int | None) -> int | None:
     if index is None or not _NUMBER.fullmatch(fields[index]):
         return None
     return int(fields[index])
+
+
+def _higher(known: Highest | None, fields: list[bytes], at: dict[str, int]) -> Highest | None:
+    """This sample, when the program never had as much before."""
+    resident = max(_number(fields, at.get(name)) or 0 for name in ("rss_bytes", "vmhwm_bytes"))
+    if resident <= (known.resident_bytes if known else 0):
+        return known
+    uptime = fields[at["uptime_s"]] if "uptime_s" in at else b""
+    uptime_s = float(uptime) if _UPTIME.fullmatch(uptime) else None
+    return Highest(resident, _number(fields, at.get("memavail_bytes")), uptime_s)
 
 
 def _is_watched(fields: list[bytes], at: dict[str, int]) -> bool:

@@ -23,9 +23,12 @@ BENCHMARKS = {
     "push": "benchmarks.push",
     "provision": "benchmarks.provision",
     "parse": "benchmarks.parse",
+    "analysis": "benchmarks.analysis",
     "virtual": "benchmarks.virtual_boards",
     "thermal": "benchmarks.thermal",
     "html": "benchmarks.html",
+    "nights": "benchmarks.nightly_rules",
+    "explain": "benchmarks.explain",
 }
 
 
@@ -34,7 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="*", help=f"which; default all: {', '.join(BENCHMARKS)}")
     parser.add_argument("--rounds", type=int, default=0, help="of each benchmark, instead of its own number")
-    parser.add_argument("--big", action="store_true", help="also a log of 1 GB (parse)")
+    parser.add_argument("--big", action="store_true", help="also a log of 1 GB (parse), 100,000 runs (analysis)")
     parser.add_argument("--json", action="store_true", help="JSON instead of the table")
     options = parser.parse_args()
     unknown = [name for name in options.name if name not in BENCHMARKS]

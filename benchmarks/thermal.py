@@ -1,19 +1,24 @@
-"""What waiting before each run and interleaving are worth on boards that throttle, on the simulation of their heat.
+"""What waiting before each run, and interleaving, are each worth on boards that throttle: the simulation of their heat.
 
-Twenty boards of the simulation (``virtual.machine``, without processes or SSH, so that an hour passes in a second) in
-warm air, where runs back to back pass the trip point and single ones do not. The same cells on each: 1 and 3 cores
-of Qwen3-0.6B, a warm-up and five runs each, interleaved with the driver's own gates (``fleet.gates``), and cell by cell
-without. Kept: of each board the spread of its cells' generate speeds, (most - least) / median, the widest cell; and the
-time that the campaign takes. Between two runs lie 3 s, which is what the driver and loading leave.
+Twenty boards of the simulation (``virtual.machine``, without processes or SSH, so that an hour passes in a second). A
+warm-up and five runs of each cell of Qwen3-0.6B; between two runs lie 3 s, which is what the driver and loading leave.
+
+gates         in warm air, where runs back to back pass the trip point and single ones do not: interleaved with the
+              driver's own gates (``fleet.gates``), and cell by cell without. 1 and 3 cores; the spread of a cell's
+              generate speeds, (most - least) / median, of each board's wider cell
+interleaving  in air that gets warmer all the time, without gates: interleaved, and cell by cell. Two cells that are the
+              same, 3 cores twice; by how much the median of one is off the other's: drift that looks like a model
 
 Not shown: a real chip. That the simulated one slows down above a trip point is put in, and so is the luck of each run,
-which no gate takes away; how much of the heat reaches a number under either order is what is measured.
+which nothing takes away; how much of the heat reaches a number either way is what is measured.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections import defaultdict
+from dataclasses import dataclass
 
 from benchmarks.measure import ratio, spread
 from benchmarks.report import Row
@@ -27,8 +32,9 @@ from virtual.config import BoardConfig
 from virtual.machine import Machine, Work
 
 ROUNDS = 20  # boards, each both ways
-AMBIENT_C = 60.0
-CORES = (1, 3)
+WARM_C = 60.0
+MORNING_C, WARMS_K_MIN = 45.0, 4.0  # the air of the second part at first, and how it goes on
+CORES, TWINS = (1, 3), (3, 3)
 REPEATS = 5
 TOKENS = 512
 BETWEEN_S = 3.0
@@ -36,30 +42,54 @@ STEP_S = 0.5
 ARCH = MODELS["qwen3-0.6b"]
 
 
+@dataclass(frozen=True)
+class Air:
+    """Around a board."""
+
+    at_first_c: float
+    warms_k_min: float = 0.0
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What one board gave; per cent and minutes."""
+
+    spread: float
+    bias: float
+    throttled: float
+    minutes: float
+
+
 def run(rounds: int, big: bool) -> list[Row]:
-    """Each board both ways."""
-    gated = [_campaign(seed, Ordering.INTERLEAVED, Limits()) for seed in range(rounds)]
-    plain = [_campaign(seed, Ordering.LISTED, None) for seed in range(rounds)]
-
-    def row(what: str, column: int, unit: str, target: float | None) -> Row:
-        mine, other = ([turn[column] for turn in turns] for turns in (gated, plain))
-        shown = f"cell by cell, no gates: {spread(other, unit, 1)}"
-        return Row("thermal", what, spread(mine, unit, 1), shown, ratio(mine, other), target)
-
+    """Each board both ways in each air."""
+    warm, warming = Air(WARM_C), Air(MORNING_C, WARMS_K_MIN)
+    gated = [campaign(seed, warm, CORES, Ordering.INTERLEAVED, gates=True) for seed in range(rounds)]
+    plain = [campaign(seed, warm, CORES, Ordering.LISTED, gates=False) for seed in range(rounds)]
+    mixed = [campaign(seed, warming, TWINS, Ordering.INTERLEAVED, gates=False) for seed in range(rounds)]
+    listed = [campaign(seed, warming, TWINS, Ordering.LISTED, gates=False) for seed in range(rounds)]
     return [
-        row("generate speed, spread of the widest cell", 0, "%", 0.75),
-        row("runs of the campaign that throttled", 1, "%", None),
-        row("simulated time of the campaign", 2, "min", None),
+        _row("generate speed, spread of the wider cell", gated, plain, "spread", "%", 0.75),
+        _row("runs of the campaign that throttled", gated, plain, "throttled", "%", None),
+        _row("simulated time of the campaign", gated, plain, "minutes", "min", None),
+        _row("no gates: two equal cells, how far apart", mixed, listed, "bias", "%", 0.75),
+        _row("no gates: spread of the wider of them", mixed, listed, "spread", "%", None),
     ]
+
+
+def _row(what: str, ours: list[Campaign], theirs: list[Campaign], figure: str, unit: str, target: float | None) -> Row:
+    mine, other = ([getattr(one, figure) for one in each] for each in (ours, theirs))
+    way = "cell by cell" if what.startswith("no gates") else "cell by cell, no gates"
+    return Row("thermal", what, spread(mine, unit, 1), f"{way}: {spread(other, unit, 1)}", ratio(mine, other), target)
 
 
 class Simulated:
     """One board and its time."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, air: Air) -> None:
         self.name = "warm"
         self.seed = seed
-        self.machine = Machine(self.name, BoardConfig(ambient_c=AMBIENT_C, seed=seed))
+        self.air = air
+        self.machine = Machine(self.name, BoardConfig(ambient_c=air.at_first_c, seed=seed))
         for clock in (self.machine.npu, self.machine.dmc, *self.machine.cpu.values()):
             clock.write("governor", "performance")  # as a run pins them
         self.now_s = 0.0
@@ -70,6 +100,9 @@ class Simulated:
             step_s = min(STEP_S, seconds)
             self.machine.advance(step_s, step_s)
             self.now_s += step_s
+            if self.air.warms_k_min:
+                celsius = self.air.at_first_c + self.air.warms_k_min * self.now_s / 60
+                self.machine.chip = dataclasses.replace(self.machine.chip, ambient_mc=1000 * celsius)
             seconds -= step_s
 
     def facts(self) -> dict[str, object]:
@@ -99,24 +132,29 @@ class Simulated:
         return TOKENS * 1000 / total_ms, throttled
 
 
-def _campaign(seed: int, ordering: Ordering, limits: Limits | None) -> tuple[float, float, float]:
-    """The widest cell's spread and the share of throttled runs in percent, and the minutes it took."""
-    board = Simulated(seed)
+def campaign(seed: int, air: Air, cores: tuple[int, int], ordering: Ordering, *, gates: bool) -> Campaign:
+    """One board, once through all runs."""
+    board = Simulated(seed, air)
     entry = BoardEntry(name="warm", address="192.0.2.1")
-    watch = GateWatch(limits or Limits(), None, lambda _why: None, board.pass_, lambda: board.now_s)
+    watch = GateWatch(Limits(), None, lambda _why: None, board.pass_, lambda: board.now_s)
 
     def ask(set_point_c: float | None) -> Seen:
         return look(watch.limits, board.facts(), set_point_c, entry, campaign="heat")
 
     speeds: dict[int, list[float]] = defaultdict(list)
     throttled: list[bool] = []
-    for number, repeat in in_order(len(CORES), range(REPEATS + 1), ordering, seed, board.name):
-        if limits is not None:
+    for number, repeat in in_order(len(cores), range(REPEATS + 1), ordering, seed, board.name):
+        if gates:
             watch.pass_(ask, wait=repeat > 0)
-        speed, was_held = board.measure(CORES[number])
+        speed, was_held = board.measure(cores[number])
         board.pass_(BETWEEN_S)
         if repeat > 0:
             speeds[number].append(speed)
             throttled.append(was_held)
-    widest = max(100 * (max(each) - min(each)) / statistics.median(each) for each in speeds.values())
-    return widest, 100 * statistics.mean(throttled), board.now_s / 60
+    first, second = (statistics.median(speeds[number]) for number in range(2))
+    return Campaign(
+        spread=max(100 * (max(each) - min(each)) / statistics.median(each) for each in speeds.values()),
+        bias=100 * abs(first - second) / max(first, second),
+        throttled=100 * statistics.mean(throttled),
+        minutes=board.now_s / 60,
+    )

@@ -31,7 +31,8 @@ case $0 in /*) here=${0%/*} ;; */*) here=$PWD/${0%/*} ;; *) here=$PWD ;; esac
 . "$here/clocks_saved.sh"
 
 BUSY=75 CANTCREAT=73
-SETTLE_TRIES=25                                      # of 20 ms: firmware changes a clock a moment after it was asked
+SETTLE_QUICK=20 SETTLE_SLOW=20                        # looks, 20 and then 100 ms apart: firmware changes a clock a moment
+                                                     # after it was asked, on a busy board a second after
 MOST=120                                             # clocks and idle states; an RK3588 has 5 and 8 or 16
 TAB='	'
 
@@ -222,7 +223,7 @@ pin_one() {                                          # KIND PATH, sets `how`, or
 # A firmware that takes a moment is waited for; one that does something else is what the lines then show.
 settle() {                                           # WANTED UNIT FILE a line
     settle_tries=0
-    while [ "$settle_tries" -lt "$SETTLE_TRIES" ]; do
+    while [ "$settle_tries" -lt $((SETTLE_QUICK + SETTLE_SLOW)) ]; do
         settled=1
         while read -r wanted unit path; do
             [ -n "$path" ] || continue
@@ -233,7 +234,7 @@ $1
 LINES
         [ -z "$settled" ] || return 0
         settle_tries=$((settle_tries + 1))
-        sleep 0.02
+        if [ "$settle_tries" -le "$SETTLE_QUICK" ]; then sleep 0.02; else sleep 0.1; fi
     done
 }
 

@@ -2,7 +2,7 @@
 # facts.sh - print what this board is and how it stands now, as one JSON object on one line.
 #   facts.sh [--disk PATH]... [--lib PATH]...     also `sh -s -- [OPTION]... <facts.sh`, with nothing on the board
 #   facts.sh --gate RUN-FOLDER
-#   facts.sh … --check STORE [--demo PATH] [--folder DIR]... [--file SHA256/NAME]...
+#   facts.sh … --check STORE [--demo PATH]... [--folder DIR]... [--file SHA256/NAME]...
 # --disk: total and free bytes of the file system of PATH. --lib: a runtime library, or a folder to look for them.
 # --check: also what only the checks of a board ask for, under "check"; it costs a third of a second. --file: a model
 # file (SHA256 may be empty), looked for in each --folder and in STORE; no file is read, only what is remembered of it.
@@ -522,12 +522,12 @@ tools() {
 }
 
 # What the checks ask for beyond a run's facts.
-checks() {                                           # uses `store`, `demo`, `folders`, `files`
+checks() {                                           # uses `store`, `demos`, `folders`, `files`
     before=$(sample)
     case $store in /*) ;; *) store=${HOME:-}/$store ;; esac
     out=
     device_rights; out="$out,\"device\":$obj"
-    demo_program; out="$out,\"demo\":$obj"
+    demo_programs; out="$out,\"demos\":$obj"
     glibc; out="$out,\"glibc\":$obj"
     model_files; out="$out,\"files\":$obj"
     background; out="$out,\"background\":$obj"
@@ -550,19 +550,22 @@ device_rights() {                                    # of the user who asks, whi
     obj=null
 }
 
-demo_program() {
-    if [ -z "$demo" ]; then
-        miss check.demo "the inventory has no llm_demo for this board"
-        obj=null
-        return 0
-    fi
-    obj='' prefix=check.demo.
-    str_value path "$demo"
-    is=missing
-    [ ! -e "$demo" ] || is=there
-    if [ -f "$demo" ] && [ -x "$demo" ]; then is=executable; fi
-    str_value is "$is"
-    obj="{${obj#,}}"
+demo_programs() {
+    list='' number=0
+    while IFS= read -r demo; do
+        [ -n "$demo" ] || continue
+        obj='' prefix=check.demos.$number.
+        number=$((number + 1))
+        str_value path "$demo"
+        is=missing
+        [ ! -e "$demo" ] || is=there
+        if [ -f "$demo" ] && [ -x "$demo" ]; then is=executable; fi
+        str_value is "$is"
+        list="$list,{${obj#,}}"
+    done <<DEMOS
+$demos
+DEMOS
+    obj="[${list#,}]"
 }
 
 # The C library that is there, and the newest one that the runtime or the demo was linked against.
@@ -574,11 +577,14 @@ glibc() {                                            # uses `first_rkllm`
         *) no_value version "getconf knows no GNU_LIBC_VERSION" ;;
     esac
     needed='' needed_by=
-    for file in "$first_rkllm" "$demo"; do
+    while IFS= read -r file; do
         [ -f "$file" ] && [ -r "$file" ] || continue
         number=$(grep -ao 'GLIBC_2\.[0-9][0-9]*' "$file" 2>/dev/null | sed 's/.*\.//' | sort -n | tail -n 1) || :
         if is_count "$number" && [ "$number" -gt "${needed:-0}" ]; then needed=$number needed_by=$file; fi
-    done
+    done <<LINKED
+$first_rkllm
+$demos
+LINKED
     if [ -n "$needed" ]; then
         str_value needed "2.$needed"
         str_value needed_by "$needed_by"
@@ -759,7 +765,7 @@ VMSTAT
 }
 
 main() {
-    disks='' libs='' store='' demo='' folders='' files='' run_folder=''
+    disks='' libs='' store='' demos='' folders='' files='' run_folder=''
     while [ $# -gt 0 ]; do
         case ${1-}:$# in
             --disk:1 | --lib:1 | --check:1 | --demo:1 | --folder:1 | --file:1 | --gate:1)
@@ -772,7 +778,8 @@ main() {
 " ;;
             --check:*) store=$2 ;;
             --gate:*) run_folder=$2 ;;
-            --demo:*) demo=$2 ;;
+            --demo:*) demos="$demos$2
+" ;;
             --folder:*) folders="$folders$2
 " ;;
             --file:*) files="$files$2

@@ -1,9 +1,10 @@
 #!/bin/sh
 # job.sh - the only door to the runs on this board. A run is detached, and all that is known of it lies in RUN_DIR.
-#   job.sh start RUN_DIR LIMIT_S [--lease TOKEN] [--memory BYTES] [--clocks PROFILE] -- PROGRAM ARG...
+#   job.sh start RUN_DIR LIMIT_S [--lease TOKEN] [--memory BYTES] [--tripwire BYTES] [--clocks PROFILE] -- PROGRAM ARG...
 #                                                    stdin becomes spec.json; {"started": true}, or false: was started
-#                                                    before. BYTES: more the run may not have, where the board can see to
-#                                                    that. PROFILE: of clocks.sh, as_is unless given
+#                                                    before. --memory: more the run may not have, where the board can see
+#                                                    to that; --tripwire: it is killed when the board has less available.
+#                                                    PROFILE: of clocks.sh, as_is unless given
 #   job.sh state RUN_DIR                             {"start", "end", "now": {"boot_id", "uptime_s", "run_alive"}}
 #   job.sh list RUNS_DIR                             {"boot_id", "uptime_s", "runs": [{"campaign", "run", "start", "end", "run_alive"}]}
 #   job.sh follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files]   frames (see follow below) until the run is over
@@ -36,17 +37,18 @@ BUSY=75 CANTCREAT=73
 START_FREE_KIB=${RKFLEET_START_FREE_KIB:-16384}      # a run's evidence takes 100 KiB; a disk fuller than this is about to fail
 LOCKED=75                                            # our choice for `flock -E`: its own 1 could mean anything
 
-usage() { die 2 "usage: job.sh start RUN_DIR LIMIT_S [--lease TOKEN] [--memory BYTES] [--clocks PROFILE] -- PROGRAM ARG... | state RUN_DIR | list RUNS_DIR | follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files] | cancel RUN_DIR | prune RUN_DIR | tidy RUNS_DIR"; }
+usage() { die 2 "usage: job.sh start RUN_DIR LIMIT_S [--lease TOKEN] [--memory BYTES] [--tripwire BYTES] [--clocks PROFILE] -- PROGRAM ARG... | state RUN_DIR | list RUNS_DIR | follow RUN_DIR OUT_OFFSET ERR_OFFSET [--files] | cancel RUN_DIR | prune RUN_DIR | tidy RUNS_DIR"; }
 
 start() {                                            # RUN_DIR LIMIT_S [OPTION]... -- PROGRAM ARG...
     [ $# -ge 4 ] || usage
     run_dir "$1"
-    limit=$2 token='' memory_asked='' clocks=as_is
+    limit=$2 token='' memory_asked='' tripwire='' clocks=as_is
     shift 2
     while [ $# -ge 2 ] && [ "$1" != -- ]; do
         case $1 in
             --lease) token=$2 ;;
-            --memory) memory_asked=$2 ;;
+            --memory) memory_asked=$2; bytes_option "$@" ;;
+            --tripwire) tripwire=$2; bytes_option "$@" ;;
             --clocks)
                 clocks=$2
                 case $clocks in pinned | no_dmc | as_is) ;; *) die 2 "--clocks: no profile: '$clocks' (pinned, no_dmc, as_is)" ;; esac
@@ -58,9 +60,6 @@ start() {                                            # RUN_DIR LIMIT_S [OPTION].
     done
     if [ $# -lt 2 ] || [ "$1" != -- ]; then usage; fi
     shift
-    if [ -n "$memory_asked" ] && { ! is_digits "$memory_asked" || [ ${#memory_asked} -gt 15 ]; }; then
-        die 2 "--memory is not a number of bytes: $memory_asked"
-    fi
     if ! is_number "$limit" || [ "${limit#-}" != "$limit" ] || [ ${#limit} -gt 9 ]; then die 2 "LIMIT_S is not a number of seconds: $limit"; fi
     case $limit in *[1-9]*) ;; *) die 2 "LIMIT_S is zero" ;; esac
     for tool in flock setsid; do have "$tool" || die 127 "the tool $tool is not on this board (package util-linux)"; done
@@ -88,7 +87,7 @@ start() {                                            # RUN_DIR LIMIT_S [OPTION].
     trap - 0 HUP INT TERM                            # from here on the run owns it
 
     way=$(choose_way)
-    answer=$("launch_$way" "$dir" "$limit" "$spec" "$token" "$clocks" -- "$program" "$@") || :
+    answer=$("launch_$way" "$dir" "$limit" "$spec" "$token" "$clocks" "$tripwire" -- "$program" "$@") || :
     # Its answer is the last thing that it says; what stands before is a complaint of some tool.
     case ${answer##*
 } in
@@ -110,6 +109,11 @@ start() {                                            # RUN_DIR LIMIT_S [OPTION].
             start_failed "${answer:-the run ended before it began, and left no word}"
             ;;
     esac
+}
+
+bytes_option() {                                     # OPTION VALUE: nothing that the shell would read as octal
+    case $2 in 0?*) ;; *) if is_digits "$2" && [ ${#2} -le 15 ]; then return 0; fi ;; esac
+    die 2 "$1 is not a number of bytes: $2"
 }
 
 # A df that does not work is no reason to refuse: what does not fit will say so.
@@ -235,7 +239,7 @@ cancel() {                                           # RUN_DIR
             # Killed before it could record its end.
             board_now
             number_of limit_s "$(cat -- "$dir/start.json")"
-            result=cancelled status=null signal=null began=null ended=null limit=$number
+            result=cancelled status=null signal=null began=null ended=null limit=$number tripped=
             dmesg_word="not read: the wrapper was killed" bytes=null
             case $(cat -- "$dir/start.json") in *'"way":"systemd"'*) way=systemd ;; *) way=setsid ;; esac
             put_end || die $CANTCREAT "can not write $dir/end.json: $put_error"

@@ -8,6 +8,7 @@
 #   guard     `job.sh _guard`, own session; waits for the keeper lock, which it gets at once when the wrapper dies, and
 #             not within LIMIT_S when the program takes too long. Then it kills the run. It never wakes up for less.
 #   sampler   in the wrapper's session, without locks: it is no part of the measurement.
+#   tripwire  the same, where one is asked for: kills the program when the board's memory runs out (tripwire.sh).
 #   keeper    own session, without locks and mark; puts the clocks back when nobody else does (job_clocks.sh).
 # As a systemd service (job_systemd.sh) all of them are in its cgroup, and the wrapper is its main process. systemd then
 # stands behind the guard: it ends what outlives the limit by far, and records the end when the wrapper could not.
@@ -38,7 +39,7 @@ answer() {
 give_up() {                                          # ANSWER: nothing has run yet
     if [ -e "$dir/.clocks" ]; then clocks_restore; fi
     rm -f -- "$spec" "$dir/.reserve" "$dir/.helper" "$dir/.armed" "$dir/.facts" "$dir/.end" "$dir/keeper.lock" "$dir/facts.before.json" \
-        "$dir/spec.json" "$dir/stdout.log" "$dir/stderr.log" "$dir/telemetry.csv" "$dir/.clocks" "$dir/.clocks.back" "$dir/.pinning" 2>/dev/null || :
+        "$dir/spec.json" "$dir/stdout.log" "$dir/stderr.log" "$dir/telemetry.csv" "$dir/.clocks" "$dir/.clocks.back" "$dir/.pinning" "$dir/.tripped" 2>/dev/null || :
     answer "$1"
     exit 1
 }
@@ -195,6 +196,8 @@ run_program() {                                      # PROGRAM ARG...: in a subs
     ulimit -f "$FILE_BLOCKS" 2>/dev/null || :
     RKFLEET_RUN="[$dir]"
     export RKFLEET_RUN
+    # Of all processes the kernel then takes this one, should it be faster than the tripwire; it asks nobody's leave.
+    [ -z "$tripwire" ] || printf '1000\n' 2>/dev/null >/proc/self/oom_score_adj || :
     if ! have "$1"; then
         say "$1: not found, or not executable"
         exit 127
@@ -202,10 +205,10 @@ run_program() {                                      # PROGRAM ARG...: in a subs
     exec setsid "$@"
 }
 
-run_detached() {                                     # RUN_DIR LIMIT_S SPEC TOKEN CLOCKS -- PROGRAM ARG...
+run_detached() {                                     # RUN_DIR LIMIT_S SPEC TOKEN CLOCKS TRIPWIRE -- PROGRAM ARG...
     run_dir "$1"
-    limit=$2 spec=$3 token=$4 clocks=$5
-    shift 6
+    limit=$2 spec=$3 token=$4 clocks=$5 tripwire=$6
+    shift 7
     stopped='' interrupted='' program_pid='' killer_pid=''
     trap on_signal HUP INT TERM
     take_run_lock
@@ -228,7 +231,7 @@ run_detached() {                                     # RUN_DIR LIMIT_S SPEC TOKE
     board_now
     began=$now_uptime
     put "$dir/start.json" <<JSON || give_up "can not write $dir/start.json: $put_error"
-{"run":"$run","campaign":"$campaign","boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"pid":$$,"way":"$way","unit":$unit_word,"invocation_id":$invocation_word,"memory_max_bytes":$bytes,"limit_s":$limit,"clocks":"$clocks"}
+{"run":"$run","campaign":"$campaign","boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"pid":$$,"way":"$way","unit":$unit_word,"invocation_id":$invocation_word,"memory_max_bytes":$bytes,"tripwire_bytes":${tripwire:-null},"limit_s":$limit,"clocks":"$clocks"}
 JSON
     answer started
     exec >/dev/null 2>>"$dir/wrapper.log" || exec 2>/dev/null
@@ -242,6 +245,11 @@ JSON
         guard_pid=$! spared=$!
         RKFLEET_RUN="[$dir]" sh "$here/sampler.sh" "$dir" "$program_pid" "$SAMPLE_HZ" </dev/null 7<&- 8<&- 9<&- &
         sampler_pid=$!
+        tripwire_pid=
+        if [ -n "$tripwire" ]; then
+            RKFLEET_RUN="[$dir]" sh "$here/tripwire.sh" "$program_pid" "$tripwire" </dev/null >"$dir/.tripped" 7<&- 8<&- 9<&- &
+            tripwire_pid=$!
+        fi
         if [ -n "$stopped" ] && [ -z "$killer_pid" ]; then stop_program; fi
         reap "$program_pid"
         status=$reaped was_stopped=$stopped
@@ -253,6 +261,8 @@ JSON
         wait "$guard_pid" 2>/dev/null || :           # shells tell stderr how a child was killed
         kill -s TERM "$sampler_pid" 2>/dev/null || :
         wait "$sampler_pid" 2>/dev/null || :
+        [ -z "$tripwire_pid" ] || kill -s TERM "$tripwire_pid" 2>/dev/null || :
+        [ -z "$tripwire_pid" ] || reap "$tripwire_pid"  # one that has just killed the program still writes what it saw
         if [ -n "$killer_pid" ]; then
             kill -s KILL "$killer_pid" 2>/dev/null || :
             wait "$killer_pid" 2>/dev/null || :
@@ -268,10 +278,12 @@ JSON
         result=signal signal=$((status - 128))
     fi
     [ "$status" != 0 ] || result=success
+    read_tripped
+    if [ "$result" = signal ] && [ -n "$tripped" ]; then result=tripwire; fi
     if [ ! -e "$dir/.armed" ]; then result=timeout status=124; fi
     if [ -n "$was_stopped" ]; then
         if going_down "$way"; then
-            rm -f -- "$dir/.reserve" "$dir/.end" "$dir/.helper" "$dir/.armed" "$dir/keeper.lock" "$dir/.clocks" "$dir/.pinning"
+            rm -f -- "$dir/.reserve" "$dir/.end" "$dir/.helper" "$dir/.armed" "$dir/keeper.lock" "$dir/.clocks" "$dir/.pinning" "$dir/.tripped"
             exit 0
         fi
         # A system without systemd says TERM to everybody when it goes down, and KILL a moment later; then no end is
@@ -283,6 +295,18 @@ JSON
     record_end "$@"
     # The board first: whoever sees this run's lock free may start the next run at once.
     exec 9<&-
+}
+
+# What the tripwire saw when it killed the program; sets `tripped`, JSON, empty when it did not.
+read_tripped() {
+    tripped=
+    if [ ! -s "$dir/.tripped" ] || ! first_line "$dir/.tripped"; then return 0; fi
+    tripped_hwm=${line#* }
+    tripped_at=${tripped_hwm#* }
+    tripped_hwm=${tripped_hwm%% *}
+    is_digits "$tripped_hwm" || tripped_hwm=null
+    is_number "$tripped_at" || tripped_at=null
+    if is_digits "${line%% *}"; then tripped="{\"available_bytes\":${line%% *},\"highest_bytes\":$tripped_hwm,\"uptime_s\":$tripped_at}"; fi
 }
 
 # Has the run gone on for so long after its limit that its guard must be dead?
@@ -312,7 +336,7 @@ record_end() {                                       # [PROGRAM ARG...]
         sleep 1 4<&- 7<&- 8<&- 9<&- || :
     done
     # .armed says until then that this was no timeout, to whoever records the end in our place.
-    rm -f -- "$dir/.helper" "$dir/.armed" "$dir/.cancel" "$dir/keeper.lock"
+    rm -f -- "$dir/.helper" "$dir/.armed" "$dir/.cancel" "$dir/.tripped" "$dir/keeper.lock"
 }
 
 # stdin becomes FILE as `put` makes it, and in the blocks of RESERVED while there is one: that needs no room at all.
@@ -334,7 +358,7 @@ put_end() {
     if [ "$began" != null ] && [ "$ended" != null ]; then duration=$(seconds_between "$began" "$ended"); fi
     board_now
     put_over "$dir/.end" "$dir/end.json" <<JSON
-{"result":"$result","exit_code":$status,"signal":$signal,"boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"duration_s":$duration,"way":"$way","limit_s":$limit,"memory_peak_bytes":$bytes,"dmesg":"$dmesg_word"}
+{"result":"$result","exit_code":$status,"signal":$signal,"boot_id":$now_boot,"uptime_s":$now_uptime,"epoch_s":$(date +%s),"duration_s":$duration,"way":"$way","limit_s":$limit,"memory_peak_bytes":$bytes,"tripwire":${tripped:-null},"dmesg":"$dmesg_word"}
 JSON
 }
 

@@ -119,9 +119,11 @@ ask_for_service() {                                  # RUN_DIR LIMIT_S
 }
 
 memory_to_spare() {                                  # sets `memory`, bytes: what is free, or less if less was asked for
-    memory=
+    memory='' memory_reserve=$MEMORY_RESERVE_BYTES
+    # What is to be told apart from a kill must come before it: the tripwire, then this limit, then the kernel's own.
+    [ -z "$tripwire" ] || memory_reserve=$((tripwire / 2))
     while read -r name number _; do
-        [ "$name" != MemAvailable: ] || memory=$((number * 1024 - MEMORY_RESERVE_BYTES))
+        [ "$name" != MemAvailable: ] || memory=$((number * 1024 - memory_reserve))
     done 2>/dev/null <"$rk_root/proc/meminfo" || :
     if [ -n "$memory_asked" ] && { [ -z "$memory" ] || [ "$memory_asked" -lt "$memory" ]; }; then memory=$memory_asked; fi
     if [ -n "$memory" ] && [ "$memory" -lt "$MEMORY_LEAST_BYTES" ]; then memory=$MEMORY_LEAST_BYTES; fi
@@ -210,6 +212,8 @@ run_ended() {                                        # RUN_DIR TOKEN, and SERVIC
     ended=$now_uptime way=systemd
     unit_of "$dir"
     service_result
+    read_tripped
+    if [ "$result" = signal ] && [ -n "$tripped" ]; then result=tripwire status=137; fi
     own_cgroup_bytes memory.peak
     kernel_mark='a line that the kernel never wrote'  # the wrapper knew it; without it the time decides
     record_end

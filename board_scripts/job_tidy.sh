@@ -41,7 +41,7 @@ tidy_run() {                                         # of `dir`
     for path in "$dir"/.[!.]* "$dir/keeper.lock"; do
         [ -e "$path" ] || continue
         case ${path##*/} in
-            .reserve | .end | .helper | .armed | .facts | .dmesg | .cancel | .clocks | .clocks.end | .clocks.back | .pinning | keeper.lock) tidy_away "$path" ;;
+            .reserve | .end | .helper | .armed | .facts | .dmesg | .cancel | .clocks | .clocks.end | .clocks.back | .pinning | .tripped | keeper.lock) tidy_away "$path" ;;
             .*.*) is_at_work "${path##*.}" "$dir" || tidy_away "$path" ;;
             *) ;;
         esac

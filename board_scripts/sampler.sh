@@ -19,53 +19,13 @@
 set -eu
 LC_ALL=C; export LC_ALL
 . "${0%/*}/lib.sh"                                   # die, first_line, rk_root, TELEMETRY_HEADER
+. "${0%/*}/largest.sh"                               # descend, search, bytes_of
 
 SEARCH_SAMPLES=30                                    # without /proc/PID/task/PID/children (CONFIG_PROC_CHILDREN)
 DESCEND_SAMPLES=5                                    # with it
 HWM_S=5                                              # a peak between two samples leaves no other trace
 SWAP_S=30                                            # counters since the boot: only the first and the last must be there
 NAME_CHARS=40
-
-# Fields after the name in /proc/PID/stat, the name may hold anything: state ppid pgrp session …
-of_the_run() {                                       # PID LEADER
-    first_line "$rk_root/proc/$1/stat" || return 1
-    of_line=${line##*) }
-    of_line=${of_line#* }                            # without the state
-    of_line=${of_line#* }                            # without the parent
-    of_group=${of_line%% *}
-    of_line=${of_line#* }
-    [ "$of_group" = "$2" ] || [ "${of_line%% *}" = "$2" ]
-}
-
-consider() {                                         # PID: is it the largest so far, in resident pages?
-    pages=
-    read -r _ pages _ <"$rk_root/proc/$1/statm" || :
-    case $pages in '' | *[!0-9]*) return 0 ;; *) ;; esac
-    if [ "$pages" -gt "$most" ]; then largest=$1 most=$pages; fi
-}
-
-# The descendants of LEADER, where the kernel lists the children of a process: a handful of small files.
-descend() {                                          # LEADER, sets `largest`
-    largest='' most=-1 queue=$1
-    while [ -n "$queue" ]; do
-        pid=${queue%% *}
-        case $queue in *' '*) queue=${queue#* } ;; *) queue='' ;; esac
-        [ -n "$pid" ] || continue
-        consider "$pid"
-        children=
-        # Children of its first thread; a demo's threads start none.
-        read -r children <"$rk_root/proc/$pid/task/$pid/children" || :
-        [ -z "$children" ] || queue="$children $queue"
-    done
-}
-
-# All of the board's processes: 20 ms of CPU, so not for every sample.
-search() {                                           # LEADER, sets `largest`
-    largest='' most=-1
-    for dir in "$rk_root"/proc/[0-9]*; do
-        if of_the_run "${dir##*/}" "$1"; then consider "${dir##*/}"; fi
-    done
-}
 
 # The demo appears behind a few wrappers: look often at first, later only now and then, or when it is gone.
 choose() {                                           # LEADER, sets `largest`
@@ -79,11 +39,6 @@ choose() {                                           # LEADER, sets `largest`
         look_samples=$((SEARCH_SAMPLES * hz))
         search "$1"
     fi
-}
-
-# "123" of kilobytes in bytes; anything else is unknown. A leading zero would be read as octal.
-bytes_of() {                                         # KILOBYTES, sets `value`
-    case $1 in '' | 0?* | *[!0-9]*) value= ;; *) value=$(($1 * 1024)) ;; esac
 }
 
 # What /proc/PID/status says stands behind 500 bytes of other things, what statm says behind ten.

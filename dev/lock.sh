@@ -13,5 +13,6 @@ main() {
     lock run
     lock test --group test --constraint requirements/run.txt
     lock benchmark --group test --group benchmark --constraint requirements/test.txt
+    lock notify --group notify --constraint requirements/run.txt
 }
 main "$@"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -21,7 +21,7 @@ from fleet.errors import CheckFailed, ConfigError, ExitCode, FleetError, worst
 from fleet.listener import Listener
 from fleet.need import Again, NeedOf
 from fleet.one_board import BoardList, Setting
-from fleet.plan import Request
+from fleet.plan import PlannedRun, Request
 from fleet.pool import on_each
 from fleet.run import new_campaign_id
 from fleet.session import Session
@@ -70,25 +70,18 @@ def start(
     again: Callable[[str], Again],
     recover: bool = False,
     force: bool = False,
+    leases: Mapping[str, str] | None = None,
 ) -> CampaignResult:
     """Drive a campaign to its end, alone on this workstation; ``force``: also on boards that fail their checks.
 
     ``need`` says what a run needs on a board with these facts, or why it can not be; ``again`` which cells of a board
-    call for another repeat, after what is collected so far.
+    call for another repeat, after what is collected so far. ``leases``: tokens of boards that the caller has leased for
+    this, and gives back itself.
     Raises ConfigError, NoSpace and BeingDriven before anything was touched; later trouble is in the result.
     """
     request = order.request
     plans = plan.check(request)
-    for entry in request.boards:
-        if entry.virtual:
-            needed = {
-                (file.file, one.cell.model.name)
-                for one in plans[entry.name]
-                for file in (one.artifact, one.encoder)
-                if file
-            }
-            for model in sorted({name for file, name in needed if not (session.models / file).exists()}):
-                virtual_boards.make_artifacts(session.models, model)
+    make_standins(session, request, plans)
     evidence.check_space(session.collected)
     with campaigns.driving(session.collected, order.campaign):
         record = order.record or campaigns.write(
@@ -104,7 +97,7 @@ def start(
             connect=session.connect,
             listener=listener,
             tool=session.version,
-            reserved=reservations.tokens(session.home),
+            reserved={**reservations.tokens(session.home), **(leases or {})},
             recover=recover,
             need=need,
             again=again,
@@ -113,6 +106,20 @@ def start(
         )
         lists = [BoardList(setting, entry, plans[entry.name], stop) for entry in request.boards]
         return _drive(setting, lists, stop, record)
+
+
+def make_standins(session: Session, request: Request, plans: Mapping[str, Sequence[PlannedRun]]) -> None:
+    """The model files that virtual boards need and that are not here yet."""
+    for entry in request.boards:
+        if entry.virtual:
+            needed = {
+                (file.file, one.cell.model.name)
+                for one in plans[entry.name]
+                for file in (one.artifact, one.encoder)
+                if file
+            }
+            for model in sorted({name for file, name in needed if not (session.models / file).exists()}):
+                virtual_boards.make_artifacts(session.models, model)
 
 
 def order_again(session: Session, record: Record) -> Order:
@@ -147,10 +154,10 @@ def epilogue(result: CampaignResult) -> list[str]:
     return lines
 
 
-def exit_code(result: CampaignResult, outcomes: Sequence[str]) -> ExitCode:
-    """0 when every run ended ok or was skipped for a computed reason."""
+def exit_code(result: CampaignResult, outcomes: Sequence[str], *, probe: bool = False) -> ExitCode:
+    """0 when every run ended ok or was skipped for a computed reason; out of memory is what a probe may find."""
     codes = [board.error.exit_code for board in result.boards if board.error]
-    good = {Outcome.OK, Outcome.SKIPPED}
+    good = {Outcome.OK, Outcome.SKIPPED, *([Outcome.OOM] if probe else [])}
     codes += [ExitCode.FAILED for outcome in outcomes if outcome not in good]
     codes += [ExitCode.FAILED] if result.open else []
     return worst(codes)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleet import evidence
-from fleet.cell import Ordering, Workload
+from fleet.cell import Matrix, Ordering, Workload
 from fleet.config.images import Image
 from fleet.config.inventory import BoardEntry
 from fleet.config.prompts import Prompt, PromptSet
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fleet.lease import Lease
 
 FILE = "campaign.json"
-SCHEMA = 4
+SCHEMA = 5
 _LOCK = ".lock"
 _TRIES, _PAUSE_S = 10, 0.02
 _DONE = {Outcome.OK}  # what nobody wants to repeat; what was skipped is looked at again, its reason may be gone
@@ -70,10 +70,27 @@ def asked(request: Request) -> dict[str, Any]:
     An image is named by its content; its bytes lie beside the record."""
     return {
         "boards": [entry.name for entry in request.boards],
-        "models": [model.name for model in request.models],
-        "cores": list(request.cores),
-        "vision_cores": list(request.vision_cores),
-        "contexts": list(request.contexts),
+        "parts": [_asked_part(part) for part in request.parts],
+        "repeats": request.repeats,
+        "most_repeats": request.most_repeats,
+        "order": str(request.ordering),
+        "seed": request.seed,
+        "limit": request.limit_s,
+        "gates": request.gates.to_json(),
+        "probe": request.probe,
+        "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
+        "due": None if request.due is None else {name: list(cells) for name, cells in request.due.items()},
+        "set_point_of": request.set_point_of,
+    }
+
+
+def _asked_part(part: Matrix) -> dict[str, Any]:
+    return {
+        "models": [model.name for model in part.models],
+        "cores": list(part.cores),
+        "vision_cores": list(part.vision_cores),
+        "contexts": list(part.contexts),
+        "clocks": part.clocks,
         "workloads": [
             {
                 "prompts": one.prompts.name,
@@ -88,16 +105,8 @@ def asked(request: Request) -> dict[str, Any]:
                     "size_bytes": one.image.size_bytes,
                 },
             }
-            for one in request.workloads
+            for one in part.workloads
         ],
-        "repeats": request.repeats,
-        "most_repeats": request.most_repeats,
-        "order": str(request.ordering),
-        "seed": request.seed,
-        "limit": request.limit_s,
-        "clocks": request.clocks,
-        "gates": request.gates.to_json(),
-        "only": None if request.only is None else {name: sorted(runs) for name, runs in request.only.items()},
     }
 
 
@@ -116,6 +125,22 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
     only = data["only"]
     return Request(
         boards=tuple(by_name[name] for name in data["boards"]),
+        parts=tuple(_part_of(part, catalogue, folder) for part in data["parts"]),
+        repeats=data["repeats"],
+        most_repeats=data["most_repeats"],
+        ordering=Ordering(data["order"]),
+        seed=data["seed"],
+        limit_s=data["limit"],
+        gates=Limits(**data["gates"]),
+        probe=data["probe"],
+        only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
+        due=data.get("due") and {name: tuple(cells) for name, cells in data["due"].items()},
+        set_point_of=data.get("set_point_of"),
+    )
+
+
+def _part_of(data: Mapping[str, Any], catalogue: Catalogue, folder: Path) -> Matrix:
+    return Matrix(
         models=tuple(catalogue.model(name) for name in data["models"]),
         cores=tuple(data["cores"]),
         contexts=tuple(data["contexts"]),
@@ -127,35 +152,34 @@ def request_of(record: Record, boards: Sequence[BoardEntry], catalogue: Catalogu
             )
             for one in data["workloads"]
         ),
-        repeats=data["repeats"],
-        most_repeats=data["most_repeats"],
-        ordering=Ordering(data["order"]),
-        seed=data["seed"],
-        limit_s=data["limit"],
-        clocks=data["clocks"],
-        gates=Limits(**data.get("gates", {})),
-        only=None if only is None else {name: frozenset(runs) for name, runs in only.items()},
         vision_cores=tuple(data["vision_cores"]),
+        clocks=data["clocks"],
     )
 
 
 def same(record: Record, request: Request) -> None:
     """Refuse to go on with another request than the one a campaign was begun with. Raises ConfigError."""
-    now, then = asked(request), record.asked
-    other = [key for key in now if now[key] != then.get(key)]
-    if other:
-        key = other[0]
-        was, is_now = (
-            [(one["prompts"], one["sha256"][:12], one["new_tokens"]) for one in data[key]]
-            if key == "workloads"
-            else data[key]
-            for data in (then, now)
-        )
-        raise ConfigError(
-            f"campaign {record.campaign} was begun with {key} {was}, and is now asked for {is_now}",
-            key="--campaign",
-            hint=f"invoke bench --campaign {record.campaign}   (goes on with what it was begun with), or another name",
-        )
+    then, now = dict(record.asked), asked(request)
+    compared = [(then, now)]
+    if len(then["parts"]) == len(now["parts"]):
+        compared += zip(then.pop("parts"), now.pop("parts"), strict=True)
+    for was, is_now in compared:
+        for key in is_now:
+            if is_now[key] == was.get(key):
+                continue
+            raise ConfigError(
+                f"campaign {record.campaign} was begun with {key} {_shown(key, was.get(key))}, and is now asked for"
+                f" {_shown(key, is_now[key])}",
+                key="--campaign",
+                hint=f"invoke bench --campaign {record.campaign}   (goes on with what it was begun with), or another"
+                " name",
+            )
+
+
+def _shown(key: str, value: Any) -> Any:
+    if key == "workloads":
+        return [(one["prompts"], one["sha256"][:12], one["new_tokens"]) for one in value]
+    return len(value) if key == "parts" else value
 
 
 def failed_only(record: Record, request: Request, outcomes: Mapping[tuple[str, str], str]) -> Request:
@@ -212,7 +236,7 @@ def load(collected: Path, campaign: str) -> Record | None:
             created_utc=str(data["created_utc"]),
             tool=str(data["tool"]),
             token=str(data["token"]),
-            asked=dict(data["asked"]),
+            asked={"probe": False} | dict(data["asked"]),  # campaigns that were begun before there were probes
             runs={str(board): tuple(map(str, runs)) for board, runs in data["runs"].items()},
         )
     except FileNotFoundError:

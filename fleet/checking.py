@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fleet import defaults
 from fleet.boards import libraries_of
 from fleet.checks import Finding, Subject, Verdict, Wanted, judge
-from fleet.checks.programs import demo_of
+from fleet.checks.programs import demos_of
 from fleet.config.inventory import BoardEntry
 from fleet.config.model import Model, ModelFile
 from fleet.deadline import Deadline
@@ -82,9 +82,8 @@ def files_of(runs: Sequence[PlannedRun]) -> list[ModelFile]:
 def options(entry: BoardEntry, store: str, files: Sequence[ModelFile], models: Sequence[Model]) -> list[str]:
     """What ``facts.sh`` is told beyond a run's facts; ``store`` is absolute, or below the home folder."""
     words = ["--check", store]
-    _, demo = demo_of(entry, models)
-    if demo is not None:
-        words += ["--demo", demo]
+    for demo in demos_of(entry, models).values():
+        words += ["--demo", demo] if demo is not None else []
     beside = [(path or "").rpartition("/")[0] for path in (entry.paths.llm_demo, entry.paths.vlm_demo)]
     for folder in dict.fromkeys((entry.paths.models, *beside)):
         words += ["--folder", folder] if folder else []

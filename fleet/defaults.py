@@ -97,6 +97,7 @@ RUN_LIMIT_S = 600  # without a prediction: a 4B model on one core loads in 60 s 
 LIMIT_SHARE = 2.0  # of the longest that a run is predicted to take: from an SD card, with governors on demand
 LEAST_LIMIT_S = 120  # the models that take seconds; a busy board may need as long for facts and a cold start
 MEMORY_SHARE = 1.25  # of the most that a run is predicted to need; 8 GB tables were never off by more
+TRIPWIRE_BYTES = 256 * 2**20  # below the 384 MiB of reserve, which a probe may use; 180 MB may come between two looks
 ATTACH_S = 24 * 3600.0  # a person who follows a run gives up before this does
 
 # Converting a model (fleet/recipe.py), as the vendor's examples do
@@ -118,3 +119,14 @@ PROVISION_STOP_S = 20.0  # after Ctrl-C, for commands that are under way to end;
 PROVISION_LEAVE_S = 15.0  # and for giving the boards back after that
 PROVISION_OUTPUT_BYTES = 8 * 2**20  # of one command; a list of 3000 Debian packages is 0.5 MiB
 PROVISION_SHOWN_CHARS = 20_000  # of one step's diff; a file that is longer is not read on a screen
+
+# A night (fleet/nightly/)
+NIGHT_S = 12 * 3600.0  # after which one without --until is over, and what was killed in it is not gone on with
+NIGHT_BATCH = 2  # cells that are interleaved before the next: a night that is cut short leaves no more half done
+NIGHT_RUN_S = 300.0  # room for a run that nobody can predict: a 4B model on one core takes 150
+NIGHT_BETWEEN_S = 30.0  # beside a run's own time: its facts, a gate that closes for a moment, its evidence
+NIGHT_HISTORY = 60  # nights back that are read to judge one: twice the longest baseline, and a month of being away
+CANARY_REPEATS = 3  # on top of the warm-up: a median that one unlucky run does not move
+CANARY_NEW_TOKENS = 32  # a few seconds, and enough for a steady speed
+CANARY_RETURNS = 1  # nights in a row that a bad board must pass: what was unplugged is back when it is plugged in
+NOTIFY_S = 30.0  # for all who are told, in a process of its own: a mail server that hangs costs no night

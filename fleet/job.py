@@ -69,6 +69,7 @@ def submit(
         *(["--lease", lease] if lease is not None else []),
         *("--clocks", spec.clocks),
         *(["--memory", str(spec.memory_limit_bytes)] if spec.memory_limit_bytes is not None else []),
+        *(["--tripwire", str(spec.tripwire_bytes)] if spec.tripwire_bytes is not None else []),
         "--",
     ]
 

@@ -23,6 +23,7 @@ class Need:
 
     limit_s: int = defaults.RUN_LIMIT_S
     memory_bytes: int | None = None  # what it may not exceed; None is not known
+    tripwire_bytes: int | None = None  # the run is guarded: killed when its board has less available than this
     skip: str | None = None
     expected_s: float | None = None  # how long it should take, and with how much memory; None is not known
     expected_bytes: float | None = None

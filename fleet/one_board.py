@@ -109,7 +109,8 @@ class BoardList:
             left_behind=lambda lease: campaigns.left_behind(setting.collected, lease),
         )
         limits, told = setting.request.gates, partial(setting.listener.board_moved, self.entry.name, "waits:")
-        known = set_point(limits, setting.collected / setting.campaign / self.entry.name)
+        began = setting.request.set_point_of or setting.campaign
+        known = set_point(limits, setting.collected / began / self.entry.name)
         self._gates = GateWatch(limits, known, told, self.stop.wait)
 
     def run(self) -> FleetError | None:

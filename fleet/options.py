@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fleet import campaign as campaigns
 from fleet import defaults
 from fleet.bench import Order, new_name, order_again
-from fleet.cell import Workload
+from fleet.cell import Matrix, Workload
 from fleet.config.catalogue import Catalogue, Kind, Model
 from fleet.config.images import Image, load_image
 from fleet.config.inventory import BoardEntry
@@ -21,7 +21,7 @@ from fleet.plan import Request
 from fleet.run import CLOCK_PROFILES, SAFE_NAME
 
 if TYPE_CHECKING:
-    from fleet.config.suite import Suite, SuiteWorkload
+    from fleet.config.suite import Suite, SuitePart, SuiteWorkload
     from fleet.session import Session
 
 SUITES = "suites"
@@ -43,6 +43,7 @@ class Bench:
     clocks: str = ""
     vision_cores: str = ""
     image: str = ""
+    probe: bool = False
 
     def request(self, session: Session, boards: tuple[BoardEntry, ...], suite: Suite | None = None) -> Request:
         """What they ask for, and where they say nothing, what the suite does. Raises ConfigError; nothing has been
@@ -52,24 +53,32 @@ class Bench:
 
             suite = Suite()
         repeats = whole_number(self.repeats, "--repeats", 1, 1000, suite.repeats or defaults.REPEATS)
-        models = _models(session.catalogue(), self.model, suite.models)
+        parts = tuple(self._matrix(session, part) for part in suite.matrices)
+        models = [model for part in parts for model in part.models]
         for option, typed in (("--vision-cores", self.vision_cores), ("--image", self.image)):
             if typed and Kind.VLM not in {model.kind for model in models}:
                 raise ConfigError(f"{models[0].name} is a text model and takes no image", key=option)
         return Request(
             boards=boards,
-            models=models,
-            cores=core_counts(self.cores) if self.cores else suite.cores,
-            contexts=(whole_number(self.context, "--context", 32, 2**17, 0),) if self.context else suite.contexts,
-            workloads=self._workloads(session, suite.workloads, models),
+            parts=parts,
             repeats=repeats,
             most_repeats=repeats if self.repeats else suite.most_repeats or repeats,
             ordering=suite.order,
             seed=suite.seed,
             limit_s=whole_number(self.limit, "--limit", 1, 7 * 86400, 0) if self.limit else suite.limit,
-            clocks=clock_profile(self.clocks or suite.clocks or defaults.CLOCKS),
-            vision_cores=core_counts(self.vision_cores, "--vision-cores") if self.vision_cores else suite.vision_cores,
             gates=suite.gates.limits,
+            probe=self.probe or suite.probe,
+        )
+
+    def _matrix(self, session: Session, part: SuitePart) -> Matrix:
+        models = _models(session.catalogue(), self.model, part.models)
+        return Matrix(
+            models=models,
+            cores=core_counts(self.cores) if self.cores else part.cores,
+            contexts=(whole_number(self.context, "--context", 32, 2**17, 0),) if self.context else part.contexts,
+            workloads=self._workloads(session, part.workloads, models),
+            vision_cores=core_counts(self.vision_cores, "--vision-cores") if self.vision_cores else part.vision_cores,
+            clocks=clock_profile(self.clocks or part.clocks or defaults.CLOCKS),
         )
 
     def _workloads(
@@ -151,12 +160,13 @@ def order(
     ``outcomes`` tells how the runs of a campaign ended, by (board, run): that is in their logs. Raises ConfigError.
     """
     if failed_from:
-        if wanted != Bench() or suite is not None:
+        if replace(wanted, probe=False) != Bench() or suite is not None:
             raise ConfigError(
                 "it repeats with the options of that campaign", key="--failed-from", hint="leave the other options out"
             )
         record = campaigns.begun(session.collected, failed_from)
         request = campaigns.request_of(record, session.inventory.boards, session.catalogue(), session.collected)
+        request = replace(request, probe=wanted.probe or request.probe)
         if boards:
             chosen = session.select(boards)
             request = replace(request, boards=tuple(entry for entry in request.boards if entry in chosen))

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from fleet import defaults
-from fleet.cell import Cell, Ordering, Workload, in_order, labels, matrix
+from fleet.cell import Cell, Matrix, Ordering, Workload, in_order, labels
 from fleet.config.catalogue import Artifact, Kind, Model
 from fleet.config.images import Image
 from fleet.config.inventory import BoardEntry, VlmDemo
@@ -32,29 +31,33 @@ class Request:
 
     ``most_repeats``: up to so many, while the repeats of a cell differ too much. ``limit_s`` is None where nobody said
     it: each run then has what it needs. ``only``: by board, the run ids to take from the whole list, each with the
-    warm-up of its cell; None takes all. ``clocks``: the profile that a board's clocks are pinned to while it runs.
-    ``gates``: what a board has to keep to before each run.
+    warm-up of its cell; None takes all. ``gates``: what a board has to keep to before each run; with ``set_point_of``,
+    as warm as that campaign began. ``due``: by board, the numbers of the cells in the order in which they are due;
+    None: nobody knows. ``probe``: what may or may not fit is run, guarded.
     """
 
     boards: tuple[BoardEntry, ...]
-    models: tuple[Model, ...]
-    cores: tuple[int, ...]
-    contexts: tuple[int, ...]
-    workloads: tuple[Workload, ...]
+    parts: tuple[Matrix, ...]
     repeats: int
     most_repeats: int
     ordering: Ordering
     seed: int
     limit_s: int | None
-    clocks: str = defaults.CLOCKS
     gates: Limits = field(default_factory=Limits)
     only: Mapping[str, frozenset[str]] | None = None
-    vision_cores: tuple[int, ...] = (VISION_CORES,)
+    probe: bool = False
+    due: Mapping[str, tuple[int, ...]] | None = None
+    set_point_of: str | None = None
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """What is measured on every board."""
-        return matrix(self.models, self.cores, self.contexts, self.workloads, self.vision_cores)
+        """What is measured on every board; a cell that several parts ask for is one."""
+        return tuple({cell.place: cell for part in self.parts for cell in part.cells}.values())
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """Of all parts, each once."""
+        return tuple(dict.fromkeys(one for part in self.parts for one in part.workloads))
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -138,7 +141,8 @@ def _no_demo(entry: BoardEntry, key: str, what: str, said: str) -> ConfigError:
 
 
 def _planned(request: Request, entry: BoardEntry, repeats: range, *, first: int) -> Iterator[PlannedRun]:
-    order = in_order(len(request.cells), repeats, request.ordering, request.seed, entry.name)
+    cells = None if request.due is None else request.due[entry.name]
+    order = in_order(len(request.cells), repeats, request.ordering, request.seed, entry.name, cells)
     for index, (number, repeat) in enumerate(order, start=first):
         cell = request.cells[number]
         artifact, encoder, lacking = None, None, None
@@ -205,7 +209,8 @@ def spec_of(
         warmup=planned.warmup,
         limit_s=need.limit_s if request.limit_s is None else request.limit_s,
         memory_limit_bytes=need.memory_bytes,
-        clocks=request.clocks,
+        tripwire_bytes=need.tripwire_bytes,
+        clocks=cell.clocks,
         created_utc=created_utc,
         tool=tool,
         forced=forced,

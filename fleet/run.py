@@ -64,7 +64,8 @@ class RunSpec:
     """One planned run. ``prompt`` itself is evidence too: without it nobody can repeat the run.
 
     ``artifact`` is None where the catalogue has none. ``memory_limit_bytes`` is what it may not exceed where a board
-    can see to that; None leaves that to the board.
+    can see to that; None leaves that to the board. ``tripwire_bytes``: it is guarded, and killed before the board has
+    less than so much available.
     """
 
     campaign: str
@@ -85,6 +86,7 @@ class RunSpec:
     tool: str
     clocks: str = "as_is"  # one of CLOCK_PROFILES
     memory_limit_bytes: int | None = None
+    tripwire_bytes: int | None = None
     forced: tuple[str, ...] = ()  # checks that the board had failed when it was measured all the same
     vision_cores: int | None = None  # of the encoder, as the demo is told
     encoder: EncoderSpec | None = None

@@ -46,8 +46,8 @@ class Start:
 
 @dataclass(frozen=True)
 class End:
-    """``end.json``: written by the run as its last act. ``result`` is a word of systemd's SERVICE_RESULT, or
-    ``cancelled``; ``exit_code`` is the program's (128 + n when signal n ended it)."""
+    """``end.json``: written by the run as its last act. ``result`` is a word of systemd's SERVICE_RESULT,
+    ``tripwire`` or ``cancelled``; ``exit_code`` is the program's (128 + n when signal n ended it)."""
 
     result: str
     exit_code: int | None
@@ -60,6 +60,7 @@ class End:
             "success": Outcome.OK,
             "timeout": Outcome.TIMEOUT,
             "oom-kill": Outcome.OOM,
+            "tripwire": Outcome.OOM,
             "cancelled": Outcome.CANCELLED,
         }
         return words.get(self.result, Outcome.FAILED)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fleet.config.catalogue import Model
     from fleet.config.inventory import BoardEntry
     from fleet.model_files import Lies
+    from verbs.refit import Refit
 
 Row = dict[str, str | int | float | None]
 
@@ -67,7 +68,9 @@ def not_idle(state: BoardState) -> str | None:
     return f"{state.entry.name}: {', '.join(users)} has the NPU: memory is judged as it is now" if users else None
 
 
-def fit_row(model: Model, on: Ground, here: Mapping[str, Lies], context: int, notes: set[str]) -> Row:
+def fit_row(
+    model: Model, on: Ground, here: Mapping[str, Lies], context: int, notes: set[str], refit: Refit | None = None
+) -> Row:
     """One line of ``invoke models``. ``here`` is how this workstation's files lie; ``notes`` gets what a reader of the
     predictions has to know."""
     artifacts = model.artifacts_for(standin=on.standin)
@@ -83,13 +86,17 @@ def fit_row(model: Model, on: Ground, here: Mapping[str, Lies], context: int, no
         "on board": _listed(files, on.files) if on.files is not None else None,
         "missing": _missing(files, here, on),
     }
-    return row | _judged(model, on, context, notes) | {"facts": on.facts}
+    return row | _judged(model, on, context, notes, refit) | {"facts": on.facts}
 
 
-def _judged(model: Model, on: Ground, context: int, notes: set[str]) -> Row:
+def _judged(model: Model, on: Ground, context: int, notes: set[str], refit: Refit | None) -> Row:
     """The columns that are predicted."""
     row: Row = dict.fromkeys(
-        ("verdict", "memory GiB", "largest context", *(f"tok/s {n} core{'s' * (n > 1)}" for n in CORES), "reason")
+        (
+            *("verdict", "memory GiB", "memory refitted GiB", "largest context"),
+            *(f"tok/s {n} core{'s' * (n > 1)}" for n in CORES),
+            *("tok/s refitted", "reason"),
+        )
     )
     if model.architecture is None:
         return row | {"reason": "its architecture is not in the catalogue"}
@@ -110,6 +117,9 @@ def _judged(model: Model, on: Ground, context: int, notes: set[str]) -> Row:
         speed = predict_speed(numbers, dtype, cores, on.runtime)
         row[f"tok/s {cores} core{'s' * (cores > 1)}"] = round(speed.generate_tps.value, 1)
         notes.update(note for note in speed.notes if "prefill" not in note.casefold())
+    if refit is not None:
+        row["memory refitted GiB"] = refit.memory_text(on.facts, on.runtime, numbers, dtype, context)
+        row["tok/s refitted"] = refit.speed_text(on.board, on.facts, numbers, dtype)
     if on.available_bytes is None:
         return row | {"verdict": "?", "reason": "the board does not say how much memory is available"}
     since = model.runtime.since if model.runtime else None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke import Context, Exit
 
 from verbs.kit import BOARD, FORMAT, INTERRUPTED, headline, leave, open_session, stderr, verb
-from verbs.results import make_room, pull, summaries
+from verbs.results import pull, summaries
 
 if TYPE_CHECKING:
-    from fleet.bench import Order
+    from fleet.bench import CampaignResult, Order
     from fleet.session import Session
 
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         "campaign": "name of the campaign; one that was begun before goes on where it was",
         "failed-from": "a campaign: repeat only what did not end well in it",
         "recover": "reboot or power-cycle a board that does not come back",
+        "probe": "run also what may not fit into memory, guarded: stopped before the kernel has to",
         "dry-run": "show what would be run, for how long, and what would be skipped; run nothing",
         "force": "measure also on boards that fail their checks; the runs say so",
         "format": FORMAT,
@@ -56,6 +57,7 @@ def bench(
     campaign: str = "",
     failed_from: str = "",
     recover: bool = False,
+    probe: bool = False,
     dry_run: bool = False,
     force: bool = False,
     format: str = "table",
@@ -66,6 +68,7 @@ def bench(
     invoke bench --board @lab1 --cores 3 --format csv
     invoke bench --model qwen3-vl-4b --cores 3 --vision-cores 1,3
     invoke bench --suite nightly --dry-run
+    invoke bench --model qwen3-8b --cores 3 --probe
     invoke bench --campaign 20261121T190000Z-3f2a   (goes on after a crash, a Ctrl-C, a lost network)
     invoke bench --failed-from 20261121T190000Z-3f2a
     """
@@ -80,7 +83,7 @@ def bench(
             print(f"{name.strip()}: {remark}", file=sys.stderr)
     asked = order(
         session,
-        Bench(model, cores, repeats, prompts, new_tokens, context, limit, clocks, vision_cores, image),
+        Bench(model, cores, repeats, prompts, new_tokens, context, limit, clocks, vision_cores, image, probe),
         board,
         suite=named_suite(session, suite) if suite else None,
         campaign=campaign,
@@ -90,64 +93,15 @@ def bench(
         },
     )
     if dry_run:
-        from analysis.listing import listing
-        from verbs.plan import plan_rows
+        from verbs.plan import plan_listing, plan_rows
 
         rows, trouble = plan_rows(session, asked)
-        print(listing(rows, format))
+        print(plan_listing(rows, format))
         leave(trouble)
         return
     code = measure(session, asked, recover=recover, force=force)
     print(table(session, format, asked.campaign))
     leave(code)
-
-
-@verb(
-    help={
-        "board": BOARD,
-        "suite": "a file of suites/ that says what to measure; default nightly",
-        "recover": "reboot or power-cycle a board that does not come back",
-        "force": "measure also on boards that fail their checks; the runs say so",
-        "format": FORMAT,
-    },
-    iterable=["board"],
-)
-def nightly(
-    _c: Context,
-    board: Sequence[str] | None = None,
-    suite: str = "nightly",
-    recover: bool = False,
-    force: bool = False,
-    format: str = "table",
-) -> None:
-    """Measure a suite unattended, and say what became of every run.
-
-    invoke nightly
-    invoke nightly --board '@lab1' --recover
-    """
-    from analysis.listing import check_format, listing
-    from analysis.reading import read_campaign
-    from fleet.boards import read_states
-    from fleet.campaign import begun
-    from fleet.errors import ExitCode, worst
-    from fleet.options import Bench, named_suite, order
-    from fleet.rows import planned_rows
-
-    check_format(format)
-    session = open_session()
-    asked = order(session, Bench(), board, suite=named_suite(session, suite))
-    states = read_states(asked.request.boards, session.connect)
-    for state in states:
-        print(state.error.message() if state.error else f"{state.entry.name}: answers", file=sys.stderr)
-    codes = [measure(session, asked, recover=recover, force=force)]
-    up = [state.entry.name for state in states if state.error is None]
-    codes += [pull(session, up), make_room(session, up)] if up else []
-    for path in summaries(session):
-        print(f"wrote {path}", file=sys.stderr)
-    runs = read_campaign(session.collected, asked.campaign)
-    ended = {(run.board, run.run): (str(run.outcome), run.reason) for run in runs}
-    print(listing(planned_rows(begun(session.collected, asked.campaign), ended), format))
-    leave(worst(map(ExitCode, codes)))
 
 
 @verb(help={"format": FORMAT})
@@ -178,13 +132,27 @@ def demo(_c: Context, format: str = "table") -> None:
 
 def measure(session: Session, order: Order, *, recover: bool = False, force: bool = False) -> int:
     """One campaign, followed live; returns the exit code that it has so far."""
-    from contextlib import nullcontext
+    from functools import partial
 
     from analysis.reading import read_campaign
     from fleet import bench as campaigns
+    from verbs.need import again, need
+
+    needs, probe = partial(need, probe=order.request.probe), order.request.probe
+    result = drive(session, order, need=needs, again=again(session, order.campaign), recover=recover, force=force)
+    if result.interrupted:
+        raise Exit(code=INTERRUPTED)
+    outcomes = [str(run.outcome) for run in read_campaign(session.collected, result.campaign)]
+    return int(campaigns.exit_code(result, outcomes, probe=probe))
+
+
+def drive(session: Session, order: Order, **how: Any) -> CampaignResult:
+    """One campaign, followed live, and said what a person has to know after it; ``how``: see ``fleet.bench.start``."""
+    from contextlib import nullcontext
+
+    from fleet import bench as campaigns
     from fleet.listener import Listeners
     from fleet.live import LiveTable, PlainLines
-    from verbs.need import again, need
 
     console = stderr()
     names = [entry.name for entry in order.request.boards]
@@ -192,21 +160,16 @@ def measure(session: Session, order: Order, *, recover: bool = False, force: boo
     live = LiveTable(console, headline, names) if console.is_terminal else None
     with live or nullcontext():
         listener = Listeners([live or PlainLines(console, headline)])
-        result = campaigns.start(
-            session, order, listener, need=need, again=again(session, order.campaign), recover=recover, force=force
-        )
+        result = campaigns.start(session, order, listener, **how)
     for line in campaigns.epilogue(result):
         print(line, file=sys.stderr)
-    if result.interrupted:
-        raise Exit(code=INTERRUPTED)
-    outcomes = [str(run.outcome) for run in read_campaign(session.collected, result.campaign)]
-    return int(campaigns.exit_code(result, outcomes))
+    return result
 
 
 def table(session: Session, format: str, campaign: str) -> str:
     """What a campaign gave, cell by cell."""
     from analysis.cells import cells
-    from analysis.reading import read_campaign
     from analysis.writers import bench as bench_table
+    from verbs.evidence import read_through_store
 
-    return bench_table(cells(read_campaign(session.collected, campaign)), format)
+    return bench_table(cells(read_through_store(session, campaign)), format)

@@ -115,6 +115,7 @@ def _list(session: Session, board: Sequence[str] | None, name: str, context: int
     from fleet import defaults
     from fleet.model_files import lies_here
     from verbs.fit import fit_row, ground, nominal, not_idle
+    from verbs.refit import refit
 
     catalogue = session.catalogue()
     _remark(name, catalogue.remark(name))
@@ -131,7 +132,9 @@ def _list(session: Session, board: Sequence[str] | None, name: str, context: int
         errors = [state.error for state in states]
         grounds = [ground(state, lies) for state, lies in looked if state.error is None]
     notes: set[str] = set()
-    rows = [fit_row(model, on, here, context, notes) for on in grounds for model in chosen]
+    # Without a board nobody knows whether its memory would be a real board's or a virtual one's.
+    fits = refit(session, catalogue.models, [on.board for on in grounds]) if board else None
+    rows = [fit_row(model, on, here, context, notes, fits) for on in grounds for model in chosen]
     print(listing(rows, format, empty="no board answers"))
     for state in states:
         _remark("", not_idle(state))
@@ -139,6 +142,8 @@ def _list(session: Session, board: Sequence[str] | None, name: str, context: int
         there = f"{defaults.NOMINAL_AVAILABLE_BYTES / 2**30:.1f} GiB available and runtime {defaults.NOMINAL_RUNTIME}"
         print(f"a nominal 8 GB board with a desktop, {there}; for a real answer: --board NAME", file=sys.stderr)
     print(f"memory and tok/s are predicted, at {context} tokens of context", file=sys.stderr)
+    for told in fits.sentences if fits else ():
+        print(f"refitted from the evidence here: {told}", file=sys.stderr)
     for note in sorted(notes):
         print(f"tok/s: {note}", file=sys.stderr)
     finish(errors)

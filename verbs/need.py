@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from fleet.session import Session
 
 FIRST_CORE_COUNT = (1, 2, 1)  # release whose multimodal demo was the first to take one for the encoder
+PROBE_HINT = "; --probe runs it guarded"
 TEMPLATE_TOKENS = 32  # what a chat template adds to a prompt, with room
 
 
-def need(entry: BoardEntry, facts: Facts, planned: PlannedRun) -> Need:
-    """Why the run can not be, or how long and with how much memory it may go on."""
+def need(entry: BoardEntry, facts: Facts, planned: PlannedRun, *, probe: bool = False) -> Need:
+    """Why the run can not be, or how long and with how much memory it may go on; ``probe``: what is borderline runs,
+    guarded."""
     from analysis.constants import CONTEXT_LIMIT
     from analysis.feasibility import Verdict, feasibility
     from analysis.memory_model import predict_memory
@@ -41,6 +43,7 @@ def need(entry: BoardEntry, facts: Facts, planned: PlannedRun) -> Need:
         return Need(skip=lacking)
     dtype = artifact.dtype if artifact else cell.model.dtypes[0]
     on, context = ground_of(entry, facts), cell.max_context_len
+    guarded = False
     if on.available_bytes is not None:
         judged = feasibility(
             numbers,
@@ -51,8 +54,13 @@ def need(entry: BoardEntry, facts: Facts, planned: PlannedRun) -> Need:
             first_runtime=cell.model.runtime.since if cell.model.runtime else None,
             context_limit=artifact.max_context if artifact else CONTEXT_LIMIT,
         )
-        if judged.verdict is Verdict.NO:
-            return Need(skip=judged.reason)  # though there may be no file either: no file would help
+        if judged.verdict in (Verdict.RISK, Verdict.NO):
+            if not (probe and judged.borderline):  # there may be no file either, and no file would help
+                return Need(
+                    skip=judged.reason + (PROBE_HINT if judged.borderline else ""),
+                    expected_bytes=judged.memory.total if judged.memory else None,
+                )
+            guarded = True
     if dtype_of(dtype) is None:
         return Need(skip=lacking)
     lacking = lacking or _no_core_count(entry, on.runtime, cell)
@@ -71,6 +79,7 @@ def need(entry: BoardEntry, facts: Facts, planned: PlannedRun) -> Need:
     return Need(
         limit_s=max(defaults.LEAST_LIMIT_S, math.ceil(speed.run_s.high * defaults.LIMIT_SHARE)),
         memory_bytes=math.ceil(memory.high * defaults.MEMORY_SHARE),
+        tripwire_bytes=defaults.TRIPWIRE_BYTES if guarded else None,
         skip=lacking,
         expected_s=speed.run_s.value,
         expected_bytes=memory.total,
@@ -110,6 +119,7 @@ def again(session: Session, campaign: str) -> Callable[[str], Again]:
                 cell.max_new_tokens,
                 cell.image.sha256 if cell.image else None,
                 cell.vision_cores,
+                cell.clocks,
             ) in open_cells
 
         return judge

@@ -52,16 +52,16 @@ def given(session: Session) -> Given:
     from analysis.constants import RESERVE_BYTES
     from analysis.references import REFERENCES, load_references
     from analysis.report.boards import read_boards
-    from analysis.report.given import BoardClass, Given, known_models
-    from analysis.runs import read_runs
+    from analysis.report.given import BoardClass, Given
     from fleet import defaults
     from fleet.model_files import lies_here
+    from verbs.evidence import known_models, read_through_store
 
     catalogue = session.catalogue()
     files = [one for model in catalogue.models for one in model.files_for(standin=False)]
     here = lies_here(session.models, files, verify=False, moved=lambda *_: None)
     models = tuple(_entry(model, here) for model in catalogue.models)
-    runs = read_runs(session.collected)
+    runs = read_through_store(session)
     references = load_references(session.project / REFERENCES)
     board_class = BoardClass(
         total_bytes=defaults.NOMINAL_TOTAL_BYTES,
@@ -71,9 +71,8 @@ def given(session: Session) -> Given:
         driver=".".join(map(str, defaults.GOOD_DRIVER)),
         context=defaults.MAX_CONTEXT_LEN,
     )
-    known = known_models(models, board_class.runtime)
     return Given(
-        claims=claims(runs, references, known, context=board_class.context),
+        claims=claims(runs, references, known_models(session), context=board_class.context),
         models=models,
         board_class=board_class,
         boards=read_boards(session.collected, runs),

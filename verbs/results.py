@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
+from verbs.evidence import held_against_physics, known_models, read_through_store, store_of
 from verbs.kit import BOARD, FORMAT, headline, leave, open_session, verb
 
 if TYPE_CHECKING:
@@ -16,18 +17,23 @@ if TYPE_CHECKING:
 
 
 @verb(
-    help={"board": BOARD, "prune": "then remove from the boards the runs whose evidence is proven to be here"},
+    help={
+        "board": BOARD,
+        "prune": "then remove from the boards the runs whose evidence is proven to be here",
+        "rebuild": "read all evidence again and make reports/results.sqlite anew",
+    },
     iterable=["board"],
 )
-def collect(_c: Context, board: Sequence[str] | None = None, prune: bool = False) -> None:
-    """Pull what is not here yet, verify it, write the spreadsheets.
+def collect(_c: Context, board: Sequence[str] | None = None, prune: bool = False, rebuild: bool = False) -> None:
+    """Pull what is not here yet, verify it, write spreadsheets and store.
 
     invoke collect
     invoke collect --board '@lab1' --prune
+    invoke collect --rebuild
     """
     session = open_session()
     code = pull(session, board)
-    for path in summaries(session):
+    for path in summaries(session, rebuild=rebuild):
         print(path)
     if prune:
         from fleet.errors import ExitCode, worst
@@ -123,7 +129,7 @@ def import_(
     if done.added:
         for written in summaries(session):
             print(f"wrote {written}", file=sys.stderr)
-    runs = [read_run(run_files(folder)) for folder in [*done.known, *done.added]]
+    runs = held_against_physics(session, (read_run(run_files(folder)) for folder in [*done.known, *done.added]))
     print(bench_table(cells(runs), format))
 
 
@@ -164,14 +170,18 @@ def make_room(session: Session, board: Sequence[str] | None) -> int:
     return int(worst(answer.error.exit_code for answer in answers if answer.error is not None))
 
 
-def summaries(session: Session) -> list[str]:
-    """Write reports/summary.csv and .xlsx from everything collected; returns their paths."""
+def summaries(session: Session, *, rebuild: bool = False) -> list[str]:
+    """Write reports/summary.csv, .xlsx and results.sqlite from everything collected; returns their paths."""
     from analysis.cells import cells
-    from analysis.runs import read_runs
+    from analysis.claiming import claims
+    from analysis.references import REFERENCES, load_references
+    from analysis.store import save_derived
     from analysis.writers import csv, xlsx
 
-    runs = read_runs(session.collected)
-    paths = [session.reports / "summary.csv", session.reports / "summary.xlsx"]
+    runs = read_through_store(session, rebuild=rebuild)
+    paths = [session.reports / "summary.csv", session.reports / "summary.xlsx", store_of(session)]
     csv.write_summary(runs, paths[0])
     xlsx.write_summary(runs, cells(runs), paths[1])
+    references = load_references(session.file(str(REFERENCES)))
+    save_derived(store_of(session), runs, references, claims(runs, references, known_models(session)))
     return [session.shown(path) for path in paths]

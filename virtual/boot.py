@@ -93,6 +93,12 @@ class Boot:
         """What /proc/uptime says inside."""
         return time.clock_gettime(time.CLOCK_BOOTTIME) + self.enclosure.uptime_offset_s
 
+    def oom_score_adj(self, pid: int) -> int:
+        """How much a process offers itself to the kernel when memory runs out."""
+        with contextlib.suppress(OSError, ValueError):
+            return int((self.root / f"proc/{pid}/oom_score_adj").read_text())
+        return 0
+
     def clock(self) -> float:
         """The time that the demos live by: it stands still while the board is frozen."""
         now = self._frozen_at if self.frozen else time.monotonic()

@@ -21,13 +21,16 @@ MOMENTS = (
     "disk_full",
 )  # at any time
 STRIKES = frozenset({"reboot", "power_loss", "freeze", "cut", "slow", "corrupt"})
-FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full", "encoder_failed"}
+FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"}
+FAULTS |= {"encoder_failed", "submit_failed"}
 TRAITS = frozenset(
     {
         "no_userspace",  # Radxa's kernels: no such governor
         "no_dmc",  # Armbian on a ROCK 5B+: nobody steers the DRAM, and it stays where the bootloader put it
         "lpddr5",  # an Orange Pi 5 Max
         "dmc_stuck",  # whatever its governor is told, the DRAM stays at its lowest clock
+        "little_cores",  # the runtime is told to use the little ones
+        "cached_prompt",  # the second time a demo is asked, most of the prompt is in a cache
         "capped",  # under load, firmware or heat takes the big cores three steps down whatever anybody asks for
     }
 )

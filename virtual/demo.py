@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 from virtual import physics
 from virtual.answers import natural_length, prompt_tokens, tokens
 from virtual.artifacts import Architecture, Header, read_header
-from virtual.kernel_log import oom_lines
 from virtual.layouts import LAYOUTS, LOAD_ERROR, AfterFailure, Figures
+from virtual.lost_job import lose_job
 from virtual.machine import Work
+from virtual.memory import DemoMemory
+from virtual.misuse import FIRST_DEMO, cached_prompt
 
 if TYPE_CHECKING:
     from virtual.boot import Boot
@@ -129,10 +131,8 @@ class Conversation:
         self._lucky = physics.luck(self._machine.chip, board.name, board.config.seed, run_number)
         self._scale = board.config.time_scale
         self._init_ms = 0.0
-        self._peak_bytes = 0.0
         self._turns = 0
-        self._held_bytes = 0.0  # of the language model
-        self._beside_bytes = 0.0  # what the process holds beside it
+        self._memory = DemoMemory(board, terminal, request.pid, request.program, run_number)
         self.made: dict[str, object] = {}  # the figures of the last finished turn
 
     async def run(self) -> None:
@@ -232,7 +232,7 @@ class Conversation:
             self._failed("driver too old", complaints, layout.last_word)
             return None
         await self._fill_memory(header, context)
-        self._say(*layout.processors(mrope="-vl" in header.model))
+        self._say(*layout.processors(mrope="-vl" in header.model, little="little_cores" in board.config.traits))
         self._context, self._new = max(context, 1), max(new, 1)
         return header
 
@@ -248,16 +248,10 @@ class Conversation:
         wanted = physics.system_bytes(machine.chip, arch, context)
         told = {"warm": warm, "init_ms": round(self._init_ms, 2), "system_bytes": int(wanted)}
         self._board.truth.record("load", pid=request.pid, run=self._run, **told)
-        resident = physics.resident_bytes(machine.chip, arch, 0)
         early_oom = "oom" in self._faults and self._lucky.fault_at < 0.375  # half of the runs, the rest later
-        steps = 10
-        for step in range(1, steps + 1):
-            await self._terminal.sleep(self._init_ms / 1000 / steps / self._scale)
-            room = machine.available_bytes + machine.taken_bytes.get(request.pid, 0.0)
-            machine.taken_bytes[request.pid] = wanted * step / steps
-            self._resident(resident * step / steps)
-            if machine.taken_bytes[request.pid] > room or (early_oom and step == steps // 2):
-                await self._killed(resident * step / steps, forced=early_oom)
+        resident = physics.resident_bytes(machine.chip, arch, 0)
+        took_s = self._init_ms / 1000 / self._scale
+        await self._memory.take(took_s, wanted, resident, dies_halfway=early_oom)
         self._board.npu.remember(request.file_id, physics.file_bytes(arch))
         machine.work[request.pid] = Work(arch, header.npu_core_num, self._lucky, on_npu=True)
 
@@ -274,7 +268,12 @@ class Conversation:
         machine.work[self._request.pid] = Work(arch, cores, self._lucky, on_npu=True)
         machine.settle()
         self._board.wake()
-        prefill_ms = physics.prefill_ms(machine.chip, arch, cores, asked, machine.clocks, self._lucky)
+        read, counted = asked, asked
+        if "cached_prompt" in self._board.config.traits and self._run > FIRST_DEMO:
+            read, counted = cached_prompt(self._board.name, self._board.config.seed, asked)
+        prefill_ms = physics.prefill_ms(machine.chip, arch, cores, read, machine.clocks, self._lucky)
+        if "submit_failed" in self._faults:
+            prefill_ms += lose_job(self._board, self._terminal, stamp(), pid=self._request.pid, run=self._run)
         await self._terminal.sleep(prefill_ms / 1000 / self._scale)
         length = min(natural_length(prompt, header.model, self._lucky.length_factor), self._new, self._context - asked)
         words = tokens(prompt, header.model)
@@ -285,14 +284,14 @@ class Conversation:
         machine.work.pop(self._request.pid, None)
         machine.settle()
         self._turns += 1
-        self._resident(physics.resident_bytes(machine.chip, arch, asked + length))
+        self._memory.show(physics.resident_bytes(machine.chip, arch, asked + length))
         self.made = {
             "init_ms": round(self._init_ms, 3),
             "prefill_ms": round(prefill_ms, 3),
-            "prefill_tokens": asked,
+            "prefill_tokens": counted,
             "generate_ms": round(generate_ms, 3),
             "generate_tokens": length - 1,
-            "peak_bytes": int(self._peak_bytes),
+            "peak_bytes": int(self._memory.peak_bytes),
             "npu_core_num": cores,
             "clocks": clocks,
             **self._seen(),
@@ -300,7 +299,7 @@ class Conversation:
         self._board.truth.record("turn", pid=self._request.pid, run=self._run, **self.made)
         self._stdout.print("\n")  # the demo's own, when it is told that the answer is over; the table comes after that
         if self._request.log_level >= 1:
-            figures = Figures(self._init_ms, prefill_ms, asked, generate_ms, length - 1, self._peak_bytes)
+            figures = Figures(self._init_ms, prefill_ms, counted, generate_ms, length - 1, self._memory.peak_bytes)
             self._say(*self._layout.table(figures, is_first=self._turns == 1))
 
     async def _generate(self, arch: Architecture, cores: int, asked: int, length: int, words: Iterator[str]) -> float:
@@ -321,7 +320,7 @@ class Conversation:
                 if said == strike_at:
                     break
             self._stdout.print(piece)
-            self._resident(physics.resident_bytes(machine.chip, arch, asked + said))
+            self._memory.show(physics.resident_bytes(machine.chip, arch, asked + said))
             if said == strike_at:
                 await self._strike()
             await self._terminal.sleep(max(0.0, ahead_s - (clock() - began)))
@@ -331,7 +330,7 @@ class Conversation:
         """The faults that wait for the middle of an answer."""
         pid = self._request.pid
         if "oom" in self._faults:
-            await self._killed(self._peak_bytes, forced=True)
+            await self._memory.kill(forced=True)
         if "hang" in self._faults:
             self._board.truth.record("fault", fault="hang", pid=pid, run=self._run)
             self._stdout.flush()
@@ -346,21 +345,6 @@ class Conversation:
         for line in lines:
             self._stdout.print(f"{line}\n")
             self._stdout.flush()
-
-    def _resident(self, resident_bytes: float) -> None:
-        self._held_bytes = resident_bytes
-        resident_bytes += self._beside_bytes
-        self._peak_bytes = max(self._peak_bytes, resident_bytes)
-        self._board.npu.show_memory(self._request.pid, resident_bytes, self._peak_bytes)
-
-    async def _killed(self, resident_bytes: float, *, forced: bool) -> None:
-        board, pid = self._board, self._request.pid
-        if forced:
-            board.truth.record("fault", fault="oom", pid=pid, run=self._run)
-        for line in oom_lines(pid, resident_bytes, self._machine, self._request.program):
-            board.pages.log(board.uptime_s(), line, level=3)
-        board.enclosure.run(["kill", "-KILL", str(pid)])
-        await self._terminal.never()
 
     def _failed(self, why: str, complaints: tuple[str, ...], last_word: str = "") -> None:
         """The model does not load: say so as this runtime does."""

@@ -30,13 +30,17 @@ def boot_lines(machine: Machine, config: BoardConfig) -> list[tuple[float, str]]
     ]
 
 
-def oom_lines(pid: int, resident_bytes: float, machine: Machine, name: str = "llm_demo") -> list[str]:
+def oom_lines(
+    pid: int, resident_bytes: float, machine: Machine, name: str = "llm_demo", score_adj: int = 0
+) -> list[str]:
     """An out-of-memory kill of a demo, in the kernel's words."""
     rss_pages = int(resident_bytes // 4096)
     total_kb = int(resident_bytes * 1.3 // 1024)
     anon_kb = int(resident_bytes * 0.08 // 1024)
     shmem_kb = int(resident_bytes // 1024) - anon_kb
     tables = rss_pages * 8
+    ended = f"pgtables:{tables // 1024}kB oom_score_adj:{score_adj}"
+    row = f"{total_kb // 4:8d} {rss_pages:8d} {tables:8d}        0         {score_adj:5d}"
     sizes = f"total-vm:{total_kb}kB, anon-rss:{anon_kb}kB, file-rss:4096kB, shmem-rss:{shmem_kb}kB"
     return [
         f"{name} invoked oom-killer: gfp_mask=0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO), order=0",
@@ -44,7 +48,7 @@ def oom_lines(pid: int, resident_bytes: float, machine: Machine, name: str = "ll
         "Tasks state (memory values in pages):",
         "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name",
         f"[{1:7d}]     0 {1:5d}     4102      903    69632        0             0 init",
-        f"[{pid:7d}]     0 {pid:5d} {total_kb // 4:8d} {rss_pages:8d} {tables:8d}        0             0 {name}",
+        f"[{pid:7d}]     0 {pid:5d} {row} {name}",
         f"oom-kill:constraint=CONSTRAINT_NONE,global_oom,task_memcg=/,task={name},pid={pid},uid=0",
-        f"Out of memory: Killed process {pid} ({name}) {sizes}, UID:0 pgtables:{tables // 1024}kB oom_score_adj:0",
+        f"Out of memory: Killed process {pid} ({name}) {sizes}, UID:0 {ended}",
     ]

@@ -106,9 +106,9 @@ class Layout:
                 f" model_dtype: {header.dtype}"
             )
 
-    def processors(self, *, mrope: bool = False) -> Iterator[str]:
+    def processors(self, *, mrope: bool = False, little: bool = False) -> Iterator[str]:
         if self.names_model:
-            yield "I rkllm: Enabled cpus: [4, 5, 6, 7]"
+            yield f"I rkllm: Enabled cpus: {'[0, 1, 2, 3]' if little else '[4, 5, 6, 7]'}"
             yield "I rkllm: Enabled cpus num: 4"
             if mrope:
                 yield "I rkllm: Using mrope"

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from virtual.artifacts import Architecture
 from virtual.config import BoardConfig
+from virtual.misuse import little_worth
 from virtual.physics import Clocks, Luck, Silicon, bus_load, silicon
 
 GIB = 1024**3
@@ -137,6 +138,7 @@ class Machine:
         cpufreq = tuple(name for name in CPU_GOVERNORS if name not in without)
         dram_hz = LPDDR5_HZ if "lpddr5" in traits else DMC_HZ
         self.capped = "capped" in traits
+        self.little_worth = little_worth(name, config.seed) if "little_cores" in traits else None
         self.dmc_stuck = "dmc_stuck" in traits
         self.company_cores = config.background_load
         self.swap_pages_s = config.swap_pages_s
@@ -170,6 +172,8 @@ class Machine:
     @property
     def clocks(self) -> Clocks:
         big_hz = (self.cpu[4].cur_hz + self.cpu[6].cur_hz) // 2
+        if self.little_worth is not None:
+            big_hz = int(self.cpu[0].cur_hz * self.little_worth)
         return Clocks(self.npu.cur_hz, self.dmc.cur_hz, big_hz, self.soc_mc, self.company_cores)
 
     @property

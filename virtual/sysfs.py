@@ -89,10 +89,14 @@ class Pages:
         for page, text in _live_pages(self._machine).items():
             if self._shown.get(page) != text:
                 self._show(page, text)
-        os.pwrite(self._meminfo, meminfo(self._machine).encode(), 0)
+        self.show_memory()
         os.pwrite(self._loadavg, loadavg(self._machine).encode(), 0)
         os.pwrite(self._counters["stat"], stat(self._machine).encode(), 0)
         os.pwrite(self._counters["vmstat"], vmstat(self._machine).encode(), 0)
+
+    def show_memory(self) -> None:
+        """What is free, alone: it moves faster than the rest."""
+        os.pwrite(self._meminfo, meminfo(self._machine).encode(), 0)
 
     def has(self, folder: str, name: str) -> bool:
         """Do we show a file of that name there."""
@@ -235,12 +239,12 @@ def _cooled(machine: Machine) -> dict[str, Clock]:
 
 def _devfreq(folder: str, clock: Clock) -> dict[str, str]:
     return {
+        f"{folder}/trans_stat": _trans_stat(clock),  # first: who sees the new clock finds the old one's time counted
         f"{folder}/governor": f"{clock.governor}\n",
         f"{folder}/cur_freq": f"{clock.cur_hz}\n",
         f"{folder}/target_freq": f"{clock.cur_hz}\n",
         f"{folder}/min_freq": f"{clock.min_hz}\n",
         f"{folder}/max_freq": f"{clock.max_hz}\n",
-        f"{folder}/trans_stat": _trans_stat(clock),
         f"{folder}/userspace/set_freq": f"{clock.wanted_hz}\n",
     }
 
@@ -249,13 +253,13 @@ def _cpufreq(folder: str, clock: Clock) -> dict[str, str]:
     spent = "".join(f"{hz // 1000} {ms / 10:.0f}\n" for hz, ms in clock.spent_ms.items())
     wanted = str(clock.wanted_hz // 1000) if clock.governor == "userspace" else "<unsupported>"
     return {
+        f"{folder}/stats/time_in_state": spent,  # first, as above
         f"{folder}/scaling_governor": f"{clock.governor}\n",
         f"{folder}/scaling_cur_freq": f"{clock.cur_hz // 1000}\n",
         f"{folder}/cpuinfo_cur_freq": f"{clock.cur_hz // 1000}\n",
         f"{folder}/scaling_min_freq": f"{clock.min_hz // 1000}\n",
         f"{folder}/scaling_max_freq": f"{clock.max_hz // 1000}\n",
         f"{folder}/scaling_setspeed": f"{wanted}\n",
-        f"{folder}/stats/time_in_state": spent,
     }
 
 

@@ -100,12 +100,7 @@ class Official(Conversation):
         held = physics.encoder_bytes(machine.chip, header.encoder)
         warm = self._board.npu.is_warm(file.file_id, held)
         self.load_ms = physics.encoder_load_ms(machine.chip, header.encoder, machine.clocks, self._lucky, warm=warm)
-        await self._terminal.sleep(self.load_ms / 1000 / self._scale)
-        room = machine.available_bytes
-        machine.taken_bytes[pid] = machine.taken_bytes.get(pid, 0.0) + held
-        self._beside_bytes = held
-        if held > room:
-            await self._killed(self._peak_bytes + held, forced=False)
+        await self._memory.take(self.load_ms / 1000 / self._scale, held, held, beside=True)
         self._board.npu.remember(file.file_id, held)
         self.encoder = header.encoder
         return header
@@ -141,7 +136,7 @@ class Official(Conversation):
             self.encode_ms *= 0.01
             self._stdout.print("rknn_run fail! ret=-1\nrun_imgenc fail! ret=-1\n")
         await self._terminal.sleep(self.encode_ms / 1000 / self._scale)
-        self._resident(self._held_bytes)
+        self._memory.show()
         if self.says_times:
             self._stdout.print(f"main: ImgEnc Model inference took {self.encode_ms:8.2f} ms\n")
 

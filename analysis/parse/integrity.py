@@ -110,13 +110,8 @@ def _checks_of_turn(turn: Turn) -> Iterator[Check]:
 
 def checks_of_plan(log: ParsedLog, planned: Planned) -> Iterator[Check]:
     """What was seen beside what was asked for."""
-    if planned.npu_core_num is not None and log.npu_core_num is not None:
-        yield Check(
-            "npu_cores_as_planned",
-            f"npu_core_num {log.npu_core_num} in the banner",
-            f"{planned.npu_core_num}",
-            log.npu_core_num == planned.npu_core_num,
-        )
+    if artifact := check_of_artifact(log, planned):
+        yield artifact
     if planned.runtime is not None and log.runtime is not None:
         yield Check("runtime_as_planned", log.runtime, planned.runtime, log.runtime == planned.runtime)
     if not log.turns:
@@ -129,6 +124,18 @@ def checks_of_plan(log: ParsedLog, planned: Planned) -> Iterator[Check]:
     yield from _prompt_checks(first, log, planned)
     if planned.max_new_tokens is not None:
         yield from _answer_checks(first, planned.max_new_tokens)
+
+
+def check_of_artifact(log: ParsedLog, planned: Planned) -> Check | None:
+    """Is it the model file that was planned: its core count is fixed at conversion, and the banner knows it."""
+    if planned.npu_core_num is None or log.npu_core_num is None:
+        return None
+    return Check(
+        "npu_cores_as_planned",
+        f"npu_core_num {log.npu_core_num} in the banner",
+        f"{planned.npu_core_num}",
+        log.npu_core_num == planned.npu_core_num,
+    )
 
 
 def _vision_checks(log: ParsedLog, planned: Planned) -> Iterator[Check]:

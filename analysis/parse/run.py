@@ -12,7 +12,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analysis.parse.failures import BY_NAME, by_exit_code, root_between_files
-from analysis.parse.integrity import UNDER_PRESSURE, Check, Planned, checks_of_log, checks_of_plan, observations
+from analysis.parse.integrity import (
+    UNDER_PRESSURE,
+    Check,
+    Planned,
+    check_of_artifact,
+    checks_of_log,
+    checks_of_plan,
+    observations,
+)
 from analysis.parse.lines import pieces
 from analysis.parse.reader import read
 from analysis.parse.records import SINGLE_VALUES, ParsedLog
@@ -38,6 +46,7 @@ class ParsedRun:
     exit_code: int | None = None
     result: str | None = None
     streams: dict[str, ParsedLog] = field(default_factory=dict)
+    wrong_artifact: Check | None = None  # another model file than the planned one; known without a table, too
 
     @property
     def tainted(self) -> bool:
@@ -88,7 +97,7 @@ def parse_run(
 ) -> ParsedRun:
     """Read what one run left behind; anything may be missing.
 
-    ``result`` is the end record's word: success, exit-code, signal, timeout or cancelled.
+    ``result`` is the end record's word: success, exit-code, signal, timeout, tripwire or cancelled.
     """
     planned = planned or Planned()
     code = 128 - exit_code if exit_code is not None and exit_code < 0 else exit_code
@@ -109,6 +118,7 @@ def parse_run(
     )
     if together.turns and "dmesg" in streams:
         checks.append(_kernel_check(streams["dmesg"]))
+    artifact = check_of_artifact(together, planned)
     details = {key: value for log in reversed(streams.values()) for key, value in log.details.items()}
     return ParsedRun(
         log=replace(together, failure=failure, also=tuple(classes[1:]), details=details, exit_code=exit_code),
@@ -120,6 +130,7 @@ def parse_run(
         exit_code=exit_code,
         result=result,
         streams=streams,
+        wrong_artifact=artifact if artifact is not None and not artifact.ok else None,
     )
 
 
@@ -135,8 +146,8 @@ def _classes(log: ParsedLog, code: int | None, ended_well: bool, is_kernels: boo
 
 def _from_the_end(code: int | None, result: str | None, log: ParsedLog, stderr: bytes | None) -> str | None:
     """The class that the way of ending gives, where no line does."""
-    if result == "cancelled":
-        return None
+    if result in ("cancelled", "tripwire"):
+        return None  # not the kernel killed it
     if result == "timeout":
         code = TIMEOUT_EXIT  # a program that ignores TERM is killed at last, and that is no lack of memory
     usage = b"usage" in (stderr or b"").lower()

@@ -10,6 +10,7 @@ from analysis.report.feasible import feasibility_report
 from analysis.report.final import final_report
 from analysis.report.fits import feasibility_rows
 from analysis.report.given import Given
+from analysis.report.glossary import ZH
 from analysis.report.log import benchmark_log
 from analysis.report.model import Definition, Lang, Report
 from analysis.report.pages import Findings
@@ -99,7 +100,7 @@ def _definitions(say: Words) -> tuple[Definition, ...]:
         "within it, RISK: it lies in the interval, NO: even the low end is over",
     )
     return (
-        *(Definition(metric.heading, metric.means) for metric in METRICS),
+        *(Definition(say.of(metric), say(ZH[metric.name], metric.means)) for metric in METRICS),
         Definition(say("预算", "budget"), budget),
         Definition(
             say("占带宽上限", "of DRAM's ceiling"),

@@ -7,13 +7,12 @@ the facts that its newest evidence has.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from analysis.architecture import Architecture
 from analysis.claims import Claim
-from analysis.predictions import KnownModel
 from analysis.references import Reference
 from analysis.runs import Run
 
@@ -52,11 +51,6 @@ class ModelEntry:
     def sees(self) -> bool:
         """Does it take an image."""
         return self.kind == VISION
-
-
-def known_models(models: Iterable[ModelEntry], runtime: str) -> dict[str, KnownModel]:
-    """The same models as claims are made with."""
-    return {one.name: KnownModel(one.title, one.architecture, one.dtype, runtime) for one in models}
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analysis.cells import Cell as Campaigned
-from analysis.cells import cells
 from analysis.claims import Basis, Other
 from analysis.feasibility import Verdict
 from analysis.metrics import BY_NAME, CLAIMED, Metric
 from analysis.references import Reference
 from analysis.report.choose import OBSERVED, of_reference, origin_of
 from analysis.report.given import MEMORY
+from analysis.report.history import campaigns, links
 from analysis.report.model import (
     Cell,
     Column,
@@ -21,10 +20,8 @@ from analysis.report.model import (
     Definition,
     Document,
     FleetRow,
-    Link,
     Origin,
     Paragraph,
-    Prose,
     Row,
     Section,
     SpeedRow,
@@ -35,11 +32,8 @@ from analysis.report.model import (
 from analysis.report.pages import GENERATE, PEAK, TTFT, Findings, legend_of, warning, words
 from analysis.report.shown import NOTHING, shown
 from analysis.report.words import Words
-from analysis.runs import Run
-from analysis.writers.rows import reasons_text
 
 NAME = "benchmark_log"
-_LOGS = 3  # links of one number; the workbook has every run
 
 
 def benchmark_log(found: Findings, conditions: tuple[Definition, ...], definitions: tuple[Definition, ...]) -> Document:
@@ -73,7 +67,7 @@ def benchmark_log(found: Findings, conditions: tuple[Definition, ...], definitio
                 ),
             ),
             Section(say("被取代与被隔离的数字", "Replaced and quarantined numbers"), (_others(found),)),
-            Section(say("运行记录（按批次）", "Runs, campaign by campaign"), (_campaigns(say, found.given.runs),)),
+            Section(say("运行记录（按批次）", "Runs, campaign by campaign"), (campaigns(say, found.given.runs),)),
             Section(say("公开参考值", "Published references"), (_references(found),)),
             Section(say("条件", "Conditions"), (_defined(say, "conditions", conditions),)),
             Section(say("定义", "Definitions"), (_defined(say, "definitions", definitions),)),
@@ -122,9 +116,13 @@ def _speed_row(say: Words, row: SpeedRow, metrics: list[Metric]) -> Row:
             ),
             words(NOTHING if row.of_roofline is None else f"{row.of_roofline:.0%}{_mark(row.values)}"),
             words(_sources(say, row)),
-            Cell(words=_links(value.evidence for value in row.values.values())),
+            Cell(words=links(value.evidence for value in row.values.values())),
         ),
     )
+
+
+def _share(row: SpeedRow, share: float | None) -> str:
+    return NOTHING if share is None else f"{share:.0%}{_mark(row.values)}"
 
 
 def _mark(values: Mapping[Any, Value]) -> str:
@@ -144,15 +142,6 @@ def _sources(say: Words, row: SpeedRow) -> str:
     if len(by) == 1:
         return next(iter(by)) + witness
     return "; ".join(f"{say.listed(names)}: {text}" for text, names in by.items()) + witness
-
-
-def _links(evidence: Iterable[tuple[str, ...]]) -> Prose:
-    logs = list(dict.fromkeys(log for side in evidence for log in side))
-    links: list[Link | str] = []
-    for n, log in enumerate(logs[:_LOGS], 1):
-        links += [" ", Link(f"log {n}", log)] if links else [Link(f"log {n}", log)]
-    more = f" +{len(logs) - _LOGS}" if len(logs) > _LOGS else ""
-    return (*links, more) if more else tuple(links) or (NOTHING,)
 
 
 def _cores(say: Words, rows: Iterable[CoresRow]) -> Table:
@@ -273,63 +262,6 @@ def _other(metric: Metric, other: Other) -> tuple[str, str, str, str]:
         NOTHING if other.differs is None else f"{other.differs:+.0%}",
         other.source,
         "; ".join(part for part in (other.reason, other.conditions) if part) or NOTHING,
-    )
-
-
-def _campaigns(say: Words, runs: Iterable[Run]) -> Table:
-    """The history: each campaign's cells, the oldest first."""
-    by_campaign: defaultdict[str, list[Run]] = defaultdict(list)
-    logs: dict[tuple[str, str | None, int | None], list[str]] = {}
-    for run in runs:
-        by_campaign[run.campaign].append(run)
-    rows = []
-    for campaign in sorted(by_campaign):
-        logs.clear()
-        for run in sorted(by_campaign[campaign], key=lambda one: one.key):
-            if run.log and not run.warmup:
-                logs.setdefault((run.board, run.model, run.npu_cores), []).append(run.log)
-        for cell in cells(by_campaign[campaign]):
-            evidence = tuple(logs.get((cell.board, cell.model, cell.npu_cores), ()))
-            rows.append(_campaigned(say, campaign, cell, evidence))
-    return Table(
-        key="runs",
-        columns=(
-            Column("campaign", say("批次", "campaign")),
-            Column("board", say("板子", "board")),
-            Column("model", say("模型", "model")),
-            Column("cores", say("核", "cores")),
-            Column("origin", say("来源", "origin")),
-            Column("outcome", say("结果", "outcome")),
-            Column("n", "n"),
-            Column("generate_tps", say.of(GENERATE)),
-            Column("ttft_ms", say.of(TTFT)),
-            Column("memory_rkllm_bytes", say("峰值内存 (GiB)", "peak memory (GiB)")),
-            Column("reasons", say("原因", "reasons")),
-            Column("evidence", say("证据", "evidence")),
-        ),
-        rows=tuple(rows),
-        empty=say("还没有运行。", "No runs yet."),
-    )
-
-
-def _campaigned(say: Words, campaign: str, cell: Campaigned, evidence: tuple[str, ...]) -> Row:
-    letter = f" {Origin.SIMULATED.letter}" if cell.simulated else " M" if cell.origin == "manual" else ""
-    names = ("generate_tps", "ttft_ms", "memory_rkllm_bytes")
-    numbers = [BY_NAME[name].text(cell.median(name)) for name in names]
-    return Row(
-        campaign,
-        (
-            words(campaign),
-            words(cell.board),
-            words(cell.model or NOTHING),
-            words(f"{cell.npu_cores or NOTHING}" + (f"+{cell.vision_cores}" if cell.vision_cores else "")),
-            words(say("仿真", "simulated") if cell.simulated else cell.origin),
-            words(cell.outcome),
-            words(str(cell.n)),
-            *(words(number + letter if number else NOTHING) for number in numbers),
-            words(reasons_text(cell) or NOTHING),
-            Cell(words=_links([evidence])),
-        ),
     )
 
 

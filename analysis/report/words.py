@@ -73,5 +73,14 @@ class Words:
             "prefill_tps": ("Prefill (tok/s)", "prefill (tok/s)"),
             "generate_tps": ("Generate TPS (tok/s)", "generate TPS (tok/s)"),
             MEMORY: ("峰值内存 (GiB)", "peak memory (GiB)"),
+            "prefill_tokens": ("Prefill (tokens)", "prefill (tokens)"),
+            "generate_tokens": ("Generate (tokens)", "generate (tokens)"),
+            "init_ms": ("init (ms)", "init (ms)"),
+            "llm_load_ms": ("LLM 加载 (ms)", "LLM load (ms)"),
+            "imgenc_load_ms": ("视觉编码器加载 (ms)", "encoder load (ms)"),
+            "memory_rkllm_bytes": ("RKLLM 峰值内存 (GiB)", "RKLLM peak memory (GiB)"),
+            "memory_available_drop_bytes": ("整机内存下降 (GiB)", "memory drop (GiB)"),
+            "max_temperature_mc": ("最高温度 (°C)", "max temperature (°C)"),
+            "duration_s": ("时长 (s)", "duration (s)"),
         }
         return self(*names[metric.name]) if metric.name in names else metric.heading

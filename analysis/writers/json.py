@@ -34,6 +34,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
             "image": _plain(workload.image),
             "image_sha256": _plain(workload.image_sha256),
         },
+        "clock_profile": _plain(cell.clock_profile),
         "origin": cell.origin,
         "simulated": cell.simulated,
         "outcome": cell.outcome,
@@ -56,7 +57,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "encoders": [plain(text) for text in cell.encoders],
         "campaigns": [plain(text) for text in cell.campaigns],
         "forced": [plain(text) for text in cell.forced],
-        "clocks": _plain(cell.clocks),
+        "clocks": [plain(text) for text in cell.clocks],
         "quarantined": [
             {"metric": doubt.metric, "reason": plain(doubt.reason), "count": doubt.count} for doubt in cell.doubts
         ],

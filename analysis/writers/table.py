@@ -42,7 +42,7 @@ class Table:
 def table_of(cells: Sequence[Cell]) -> Table:
     """The table of these cells, in their order."""
     with_workload = len({cell.workload for cell in cells}) > 1
-    with_clocks = len({cell.clocks for cell in cells}) > 1
+    with_clocks = len({cell.clock_profile for cell in cells}) > 1
     with_origin = any(cell.origin != MEASURED for cell in cells)
     with_vision = any(cell.vision_cores is not None for cell in cells)
     metrics = _metrics(cells)
@@ -59,7 +59,7 @@ def table_of(cells: Sequence[Cell]) -> Table:
         row: list[Value] = [cell.board, cell.model, cell.npu_cores]
         row += [cell.vision_cores] if with_vision else []
         row += [cell.workload.sentence] if with_workload else []
-        row += [cell.clocks] if with_clocks else []
+        row += [cell.clock_profile] if with_clocks else []
         row += [cell.outcome, *(metric.text(cell.median(metric.name)) for metric in metrics), cell.n]
         row += [cell.origin] if with_origin else []
         rows.append(tuple(row))
@@ -99,6 +99,7 @@ def _notes(cells: Sequence[Cell]) -> tuple[str, ...]:
             for what, values in (
                 ("runtimes", cell.runtimes),
                 ("drivers", cell.drivers),
+                ("clocks", cell.clocks),
                 ("artifacts", tuple(sha256[:12] for sha256 in cell.artifacts)),
                 ("encoders", tuple(sha256[:12] for sha256 in cell.encoders)),
             )

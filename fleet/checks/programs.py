@@ -97,34 +97,45 @@ class Glibc(Check):
         return self.ok(f"glibc {there}; {by} needs {needed}")
 
 
-def demo_of(entry: BoardEntry, models: Sequence[Model]) -> tuple[str, str | None]:
-    """The demo that runs of these models start: its key in the inventory, and its path. That of text models, where
-    there is a text model among them or nobody named one."""
-    if models and all(model.kind == Kind.VLM for model in models):
-        return "vlm_demo", entry.paths.vlm_demo
-    return "llm_demo", entry.paths.llm_demo
+def demos_of(entry: BoardEntry, models: Sequence[Model]) -> dict[str, str | None]:
+    """The demos that runs of these models start: by key in the inventory, the path. Where nobody named a model, that of
+    text models."""
+    kinds = {model.kind for model in models} or {Kind.LLM}
+    paths = {Kind.LLM: ("llm_demo", entry.paths.llm_demo), Kind.VLM: ("vlm_demo", entry.paths.vlm_demo)}
+    return dict(paths[kind] for kind in Kind if kind in kinds)
 
 
 class Demo(Check):
-    """The vendor's ``llm_demo``, or the multimodal demo where only vision models are asked for."""
+    """The vendor's ``llm_demo``, the multimodal demo, or both: what the models that are asked for need."""
 
     name = "demo"
-    reads = "the file at the inventory's `paths.llm_demo`; for vision models alone, at `paths.vlm_demo`"
-    rule = "it is there, and our user may execute it"
+    reads = "the file at the inventory's `paths.llm_demo` for text models, and at `paths.vlm_demo` for vision models"
+    rule = "each that the models asked for need is there, and our user may execute it"
     action = "`invoke provision`; or write the right path into the inventory, or on the board `chmod +x` that file"
 
     def judge(self, board: Subject) -> Finding:
-        key, there = demo_of(board.entry, board.models)
-        if there is None:
-            where = f"boards.{board.entry.name}.paths.{key}"
-            return self.fail("the inventory does not say where the demo is", f"set {where} in inventory.yaml")
-        path, state = board.text("check.demo.path"), board.text("check.demo.is")
-        if path is None or state is None:
-            return self.unknown(board.why("check.demo"))
-        if state == "executable":
-            return self.ok(path)
-        seen = "is not there" if state == "missing" else "is there, and our user may not execute it"
-        return self.fail(f"{path} {seen}")
+        needed = demos_of(board.entry, board.models)
+        seen = {str(row.get("path")): row.get("is") for row in board.rows("check.demos")}
+        bad = [said for key, path in needed.items() if (said := _lacking(key, path, seen))]
+        if bad:
+            unsaid = [f"boards.{board.entry.name}.paths.{key}" for key, path in needed.items() if path is None]
+            return self.fail("; ".join(bad), f"set {', '.join(unsaid)} in inventory.yaml" if unsaid else None)
+        there = [path for path in needed.values() if path is not None]
+        unseen = [path for path in there if not isinstance(seen.get(path), str)]
+        if unseen:
+            return self.unknown(board.why("check.demos"))
+        return self.ok(", ".join(there))
+
+
+def _lacking(key: str, path: str | None, seen: Mapping[Any, Any]) -> str | None:
+    """What keeps a run from this demo; None where nothing does, or nobody looked."""
+    if path is None:
+        return f"the inventory does not say where {key} is"
+    if seen.get(path) == "missing":
+        return f"{key} {path} is not there"
+    if seen.get(path) == "there":
+        return f"{key} {path} is there, and our user may not execute it"
+    return None
 
 
 class Tools(Check):

@@ -60,6 +60,7 @@ class Fault(enum.StrEnum):
     DROP_CONNECTION = "drop_connection"  # the connection is cut in mid-run
     DISK_FULL = "disk_full"  # no space left on the board
     ENCODER_FAILED = "encoder_failed"  # the vision encoder fails, and the demo goes on
+    SUBMIT_FAILED = "submit_failed"  # the NPU loses a job, and the demo goes on
     # these strike in the middle of an answer, and only as many demos as `fault_times` says
     REBOOT = "reboot"  # an orderly one
     POWER_LOSS = "power_loss"  # all at once, and nobody says good-bye
@@ -77,6 +78,8 @@ class Trait(enum.StrEnum):
     LPDDR5 = "lpddr5"  # another kind of DRAM, with other frequencies
     DMC_STUCK = "dmc_stuck"  # the DRAM does not leave its lowest clock
     CAPPED = "capped"  # the big cores do not stay where they are pinned
+    LITTLE_CORES = "little_cores"  # the runtime uses the little ones
+    CACHED_PROMPT = "cached_prompt"  # the second time, most of the prompt comes from a cache
 
 
 # the runtimes whose layout a virtual board can print

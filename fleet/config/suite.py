@@ -1,4 +1,4 @@
-"""A suite says what to measure, so that every night measures the same: a matrix of cells in a YAML file.
+"""A suite says what to measure, so that every night measures the same: a matrix of cells, or several, in a YAML file.
 
 What an option of ``bench`` says wins over it.
 """
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from fleet import defaults
 from fleet.cell import Ordering
+from fleet.config.canary import Canary
 from fleet.config.catalogue import Count
 from fleet.config.fields import Frozen, Name, Text, at_least_one, once, refuse
 from fleet.config.validate import validated
@@ -64,8 +65,8 @@ class SuiteGates(Frozen):
         return Limits(**self.model_dump())
 
 
-class Suite(Frozen):
-    """What is not said is as ``bench`` has it. ``order`` and ``seed``: see ``fleet.cell``."""
+class SuitePart(Frozen):
+    """One matrix: each of these with each of those. ``clocks``: pinned, no-dmc or as-is."""
 
     models: Annotated[tuple[Name, ...], AfterValidator(once)] = Field(default=(), description="a list of models")
     cores: Annotated[tuple[Cores, ...], AfterValidator(once), AfterValidator(at_least_one)] = Field(
@@ -80,20 +81,38 @@ class Suite(Frozen):
     workloads: Annotated[tuple[SuiteWorkload, ...], AfterValidator(at_least_one)] = Field(
         default=(SuiteWorkload(),), description="a list of workloads"
     )
+    clocks: Annotated[Text, AfterValidator(_clocks)] | None = None
+
+
+class Suite(SuitePart):
+    """What is not said is as ``bench`` has it. ``order`` and ``seed``: see ``fleet.cell``.
+
+    With ``parts`` it is several matrices in one campaign; what a part does not say is as the suite says.
+    """
+
+    parts: tuple[SuitePart, ...] = Field(default=(), description="a list of parts")
     repeats: Repeats | None = None
     most_repeats: Repeats | None = None  # while the repeats of a cell differ too much
     order: Ordering = Ordering.INTERLEAVED
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**53)] = 0
     limit: Count | None = None  # seconds a run
-    clocks: Annotated[Text, AfterValidator(_clocks)] | None = None  # pinned, no-dmc or as-is
-
+    probe: Annotated[bool, Field(strict=True, description="true or false")] = False  # what may not fit runs, guarded
     gates: SuiteGates = SuiteGates()
+    canary: Canary = Canary()  # of a night
 
     @model_validator(mode="after")
     def _most_is_not_less(self) -> Suite:
         if self.most_repeats is not None and self.most_repeats < (self.repeats or REPEATS):
             refuse(f"most_repeats {self.most_repeats} is less than repeats {self.repeats or REPEATS}")
         return self
+
+    @property
+    def matrices(self) -> tuple[SuitePart, ...]:
+        """The parts, complete; the suite itself where it has none."""
+        own = {key: getattr(self, key) for key in SuitePart.model_fields if key in self.model_fields_set}
+        return tuple(
+            SuitePart(**own | {key: getattr(part, key) for key in part.model_fields_set}) for part in self.parts
+        ) or (self,)
 
 
 def load_suite(path: Path) -> Suite:

@@ -80,7 +80,7 @@ def test_collect_brings_nothing_twice_and_writes_the_same_bytes(home):
     home.inventory({"a": virtual()})
     home.invoke("bench", "--cores", "3", "--repeats", "1")
     first = home.invoke("collect")
-    assert first.stdout.split() == ["reports/summary.csv", "reports/summary.xlsx"]
+    assert first.stdout.split() == ["reports/summary.csv", "reports/summary.xlsx", "reports/results.sqlite"]
     before = {path: path.read_bytes() for path in home.folder.joinpath("reports").iterdir()}
     evidence = {path: path.stat().st_mtime_ns for path in home.collected.rglob("*")}
     second = home.invoke("collect")

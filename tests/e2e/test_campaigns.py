@@ -120,16 +120,6 @@ def night(home: Home, **suite: Any) -> None:
     (home.folder / "suites" / "nightly.yaml").write_text(json.dumps(suite))
 
 
-def test_a_night_says_what_became_of_every_planned_run(home: Home) -> None:
-    night(home, cores=[1], repeats=1)
-    home.inventory({"down": virtual("unreachable"), "up": virtual()})
-    done = home.invoke("nightly", "--format", "json", code=4)
-    rows = json.loads(done.stdout)
-    assert [(row["board"], row["outcome"]) for row in rows] == [("down", "unreachable")] * 2 + [("up", "ok")] * 2
-    assert all(row["reason"] for row in rows[:2])
-    assert (home.folder / "reports" / "summary.xlsx").exists()
-
-
 def test_a_suite_is_the_options_of_bench_and_those_that_are_typed_win(home: Home) -> None:
     night(home, cores=[3], repeats=2, workloads=[{"new_tokens": 16}])
     home.inventory({"a": virtual()})

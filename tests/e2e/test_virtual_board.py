@@ -411,8 +411,12 @@ def test_fault_oom_kills_the_demo_and_the_kernel_says_so(new_board: Callable[...
 
 def test_a_model_that_does_not_fit_is_killed_without_any_fault(new_board: Callable[..., Board]) -> None:
     tiny = new_board("tiny", ram_gib=1)
-    assert tiny.ask(tiny.put_model()).returncode == 137
-    assert tiny.truth("fault") == []
+    asked = ASK.format(model=tiny.put_model(), new=64, context=4096, limit=20)
+    assert tiny.ssh(f"echo 900 >/proc/self/oom_score_adj; {asked}").returncode == 137
+    assert tiny.truth("fault") == [] and len(tiny.truth("out_of_memory")) == 1
+    assert re.search(
+        r"Out of memory: Killed process \d+ \(llm_demo\).*oom_score_adj:900$", tiny.say("dmesg"), re.MULTILINE
+    )
 
 
 def test_fault_hang_stops_in_the_middle_of_an_answer(new_board: Callable[..., Board]) -> None:

@@ -146,8 +146,10 @@ def test_the_plan_shows_what_a_vision_run_should_take(home):
 def test_a_board_is_checked_for_the_demo_that_will_be_run(home):
     home.inventory({"a": {**virtual(), "paths": {"vlm_demo": "/opt/nothing/demo"}}})
     done = home.invoke("bench", "--model", "qwen3-vl-2b", "--cores", "3", "--repeats", "1", code=3)
-    assert "demo: /opt/nothing/demo is not there" in done.stderr
+    assert "demo: vlm_demo /opt/nothing/demo is not there" in done.stderr
     words = ("check", "--board", "a", "--format", "json", "--model")
     (seeing,) = [row for row in json.loads(home.invoke(*words, "qwen3-vl-2b", code=3).stdout) if row["check"] == "demo"]
+    mixed = ("bench", "--model", "qwen3-0.6b,qwen3-vl-2b", "--cores", "3", "--repeats", "1")
+    assert "demo: vlm_demo /opt/nothing/demo is not there" in home.invoke(*mixed, code=3).stderr
     (text,) = [row for row in json.loads(home.invoke(*words, "qwen3-0.6b").stdout) if row["check"] == "demo"]
     assert (seeing["verdict"], text["verdict"]) == ("fail", "ok")

@@ -315,18 +315,19 @@ def test_what_only_checks_ask_for_is_read_for_them_alone(board: BoardUnderTest) 
     assert "check" not in facts(board, BOARD)
     seen = facts(board, BOARD | NPU_NODE, "--check", board.folder / "store", "--demo", board.folder / "demo")
     assert seen["check"]["device"] == {"path": "/dev/dri/renderD129", "may": "rw"}
-    assert seen["check"]["demo"] == {"path": f"{board.folder}/demo", "is": "missing"}
+    assert seen["check"]["demos"] == [{"path": f"{board.folder}/demo", "is": "missing"}]
     assert seen["check"]["files"] == []
     assert seen["check"]["background"] is None and "check.background" in seen["missing"]
 
 
-def test_a_demo_is_there_or_executable(board: BoardUnderTest) -> None:
-    demo = board.folder / "a demo"
+def test_each_demo_is_there_or_executable(board: BoardUnderTest) -> None:
+    demo, other = board.folder / "a demo", board.folder / "another"
     demo.write_text("")
     for mode, state in ((0o644, "there"), (0o755, "executable")):
         demo.chmod(mode)
-        seen = facts(board, {"x": ""}, "--check", board.folder, "--demo", demo)
-        assert seen["check"]["demo"]["is"] == state
+        seen = facts(board, {"x": ""}, "--check", board.folder, "--demo", demo, "--demo", other)
+        rows = [{"path": str(demo), "is": state}, {"path": str(other), "is": "missing"}]
+        assert seen["check"]["demos"] == rows
     assert seen["check"]["device"] is None and "no /dev/dri" in seen["missing"]["check.device"]
 
 

@@ -53,7 +53,7 @@ def test_a_run_leaves_all_its_evidence_and_a_lock(board: BoardUnderTest) -> None
     start = json.loads((board.run_dir() / "start.json").read_bytes())
     assert set(start) == {
         *("run", "campaign", "boot_id", "uptime_s", "epoch_s", "pid", "limit_s"),
-        *("way", "unit", "invocation_id", "memory_max_bytes", "clocks"),
+        *("way", "unit", "invocation_id", "memory_max_bytes", "tripwire_bytes", "clocks"),
     }
     assert (start["run"], start["campaign"], start["boot_id"]) == ("r1", "c1", boot_id)
     assert (start["way"], start["limit_s"]) == ("setsid", 60)

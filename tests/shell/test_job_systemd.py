@@ -104,6 +104,14 @@ def test_the_service_of_a_run_has_limits_and_the_same_name_every_time(systemd: B
     assert max(map(len, names)) <= 255
 
 
+def test_the_limit_of_a_guarded_run_comes_after_its_tripwire(systemd: BoardUnderTest) -> None:
+    argv = ("start", systemd.run_dir(), "60", "--tripwire", str(256 * 2**20), "--", "true")
+    systemd.script("job.sh", *argv, stdin=b"{}")
+    (words,) = calls(systemd, "asked")
+    assert f"MemoryMax={4000000 * 1024 - 128 * 2**20}" in words
+    assert systemd.wait(systemd.run_dir())["result"] == "success"
+
+
 @pytest.mark.parametrize(("kib", "limit"), [(700000, 700000 * 1024 - 384 * 2**20), (500000, 256 * 2**20)])
 def test_the_limit_on_memory_is_what_the_board_can_spare(systemd: BoardUnderTest, kib: int, limit: int) -> None:
     (Path(systemd.env["RK_SYSROOT"]) / "proc/meminfo").write_text(MEMINFO.format(kib))
@@ -199,6 +207,18 @@ def test_systemd_is_not_asked_about_a_run_that_ended_or_holds_its_lock(systemd: 
     systemd.state()
     systemd.follow()
     assert calls(systemd, "systemctl") == []
+
+
+def test_what_the_tripwire_saw_is_recorded_for_a_wrapper_that_died_with_its_program(systemd: BoardUnderTest) -> None:
+    run_dir = service_of(systemd)
+    (run_dir / ".tripped").write_text("1000 - 90.25\n")
+    said = {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL", "INVOCATION_ID": "abc"}
+    systemd.env |= said
+    systemd.script("job.sh", "_ended", run_dir, "1")
+    end = json.loads((run_dir / "end.json").read_bytes())
+    assert (end["result"], end["exit_code"], end["signal"]) == ("tripwire", 137, 9)
+    assert end["tripwire"] == {"available_bytes": 1000, "highest_bytes": None, "uptime_s": 90.25}
+    assert not (run_dir / ".tripped").exists()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fleet import campaign, plan
-from fleet.cell import Ordering, Workload
+from fleet.cell import Matrix, Ordering, Workload
 from fleet.config.catalogue import Catalogue, load_catalogue
 from fleet.config.images import load_image
 from fleet.config.inventory import BoardEntry, load_inventory
@@ -49,10 +49,16 @@ def begun(tmp_path: Path) -> Begun:
     catalogue = load_catalogue(PROJECT / "models.yaml")
     prompts = PromptSet("two", "ab" * 32, (Prompt("hen", "头14个"), Prompt("row", 'What\'s "$HOME"?')))
     asked = (Workload(prompts, 128),)
-    request = Request(boards, catalogue.models[:1], (1, 3), (4096,), asked, 2, 5, Ordering.INTERLEAVED, 7, 600)
+    part = Matrix(catalogue.models[:1], (1, 3), (4096,), asked)
+    request = Request(boards, (part,), 2, 5, Ordering.INTERLEAVED, 7, 600)
     collected = tmp_path / "collected"
     record = campaign.write(collected, "night", request, plan.check(request), tool="rkfleet 0", token="3f2a")
     return Begun(collected, request, record, boards, catalogue)
+
+
+def another(request: Request, **part: Any) -> Request:
+    """The same with another matrix."""
+    return replace(request, parts=(replace(request.parts[0], **part),))
 
 
 def test_what_was_asked_for_comes_back_whole_from_disk(begun: Begun) -> None:
@@ -61,12 +67,24 @@ def test_what_was_asked_for_comes_back_whole_from_disk(begun: Begun) -> None:
     assert campaign.request_of(record, begun.boards, begun.catalogue, begun.collected) == begun.request
 
 
+def test_a_campaign_of_before_there_were_probes_goes_on_without_one(begun: Begun) -> None:
+    path = begun.collected / "night" / campaign.FILE
+    data = json.loads(path.read_text())
+    assert data["asked"].pop("probe") is False
+    path.write_text(json.dumps(data))
+    record = campaign.begun(begun.collected, "night")
+    assert campaign.request_of(record, begun.boards, begun.catalogue, begun.collected) == begun.request
+    campaign.same(record, begun.request)
+    with pytest.raises(ConfigError, match="begun with probe False, and is now asked for True"):
+        campaign.same(record, replace(begun.request, probe=True))
+
+
 def test_an_image_lies_beside_the_record_and_may_change_where_it_came_from(begun: Begun, tmp_path: Path) -> None:
     shutil.copy(PROJECT / "suites" / "images" / "house.png", tmp_path / "mine.png")
     (prompts,) = (one.prompts for one in begun.request.workloads)
     seen = Workload(prompts, 64, load_image(tmp_path / "mine.png"))
     model = begun.catalogue.model("qwen3-vl-2b")
-    asked = replace(begun.request, models=(model,), workloads=(seen,), vision_cores=(1, 3))
+    asked = another(begun.request, models=(model,), workloads=(seen,), vision_cores=(1, 3))
     campaign.write(begun.collected, "seen", asked, plan.check(asked), tool="rkfleet 0", token="3f2a")
     (tmp_path / "mine.png").write_bytes(b"\xff\xd8\xff another")
     record = campaign.begun(begun.collected, "seen")
@@ -76,7 +94,7 @@ def test_an_image_lies_beside_the_record_and_may_change_where_it_came_from(begun
     assert load_image(workload.image.path).sha256 == seen.image.sha256
     assert campaign.asked(again) == campaign.asked(asked) and again.cells[0].vision_cores == 1
     campaign.same(record, asked)
-    other = replace(asked, workloads=(replace(seen, image=load_image(tmp_path / "mine.png")),))
+    other = another(asked, workloads=(replace(seen, image=load_image(tmp_path / "mine.png")),))
     with pytest.raises(ConfigError, match="workloads"):
         campaign.same(record, other)
     with pytest.raises(ConfigError, match="changed while the campaign was planned"):
@@ -86,11 +104,13 @@ def test_an_image_lies_beside_the_record_and_may_change_where_it_came_from(begun
 def test_the_same_request_given_again_goes_on_and_another_one_is_refused(begun: Begun) -> None:
     campaign.same(begun.record, begun.request)
     with pytest.raises(ConfigError, match=r"begun with cores \[1, 3\], and is now asked for \[1\]") as refused:
-        campaign.same(begun.record, replace(begun.request, cores=(1,)))
+        campaign.same(begun.record, another(begun.request, cores=(1,)))
     assert refused.value.hint.startswith("invoke bench --campaign night")
     other = Workload(replace(begun.request.workloads[0].prompts, sha256="cd" * 32), 128)
     with pytest.raises(ConfigError, match="workloads"):
-        campaign.same(begun.record, replace(begun.request, workloads=(other,)))
+        campaign.same(begun.record, another(begun.request, workloads=(other,)))
+    with pytest.raises(ConfigError, match="begun with parts 1, and is now asked for 2"):
+        campaign.same(begun.record, replace(begun.request, parts=begun.request.parts * 2))
 
 
 def test_what_is_missing_is_what_has_no_evidence_here(begun: Begun) -> None:

@@ -95,8 +95,8 @@ def test_a_metric_that_some_runs_lack_says_of_how_many_it_is() -> None:
         {"board": "b"},
         {"model": "qwen3-1.7b"},
         {"npu_cores": 1},
-        {"clocks": "pinned"},
-        {"clocks": "as is"},
+        {"clock_profile": "pinned"},
+        {"clock_profile": "as_is"},
         {"workload": Workload(prompt_set="basic", prompt_id="story", max_new_tokens=65, max_context_len=1024)},
     ],
 )
@@ -129,6 +129,12 @@ def test_equal_reasons_are_told_once_with_their_number() -> None:
     assert (reason.outcome, reason.reason, reason.count) == (Outcome.TIMEOUT, "stopped at its time limit", 2)
 
 
+def test_a_cell_says_when_what_was_to_be_pinned_was_not_always() -> None:
+    half = replace(OK, run="r2", clock_profile="pinned", clocks="partly: not dmc: no node")
+    (cell,) = cells([replace(OK, clock_profile="pinned", clocks="pinned"), half])
+    assert cell.clocks == ("partly: not dmc: no node", "pinned")
+
+
 def test_a_cell_names_every_runtime_behind_its_median() -> None:
     (cell,) = cells([OK, replace(OK, run="r2", runtime="1.2.1"), replace(TIMEOUT, runtime="1.1.4")])
     assert cell.runtimes == ("1.2.1", "1.2.3")
@@ -146,7 +152,7 @@ some_runs = st.lists(
         origin=st.sampled_from(("measured", "simulated", "unknown")),
         model=st.none() | st.just("m"),
         npu_cores=st.none() | st.integers(1, 3),
-        clocks=st.none() | st.sampled_from(("pinned", "as is")),
+        clock_profile=st.none() | st.sampled_from(("pinned", "as_is")),
         workload=st.builds(Workload, prompt_id=st.none() | st.just("p"), max_new_tokens=st.none() | st.integers(1, 2)),
         warmup=st.booleans(),
         runtime=st.none() | st.sampled_from(("1", "2")),
@@ -170,6 +176,6 @@ def test_the_order_of_the_runs_never_changes_a_cell(runs: list[Run], random: obj
 def test_every_run_is_in_one_cell_and_no_cell_has_two_origins(runs: list[Run]) -> None:
     found = cells(runs)
     assert sum(cell.n for cell in found) == sum(run.counts for run in runs)
-    keys = [(cell.board, cell.model, cell.npu_cores, cell.workload, cell.clocks, cell.origin) for cell in found]
+    keys = [(cell.board, cell.model, cell.npu_cores, cell.workload, cell.clock_profile, cell.origin) for cell in found]
     assert len(set(keys)) == len(keys)
     assert {run.origin for run in runs} == {cell.origin for cell in found}

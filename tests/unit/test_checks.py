@@ -11,9 +11,10 @@ import pytest
 
 from fleet import defaults
 from fleet.bench import BoardResult, CampaignResult, epilogue, exit_code
-from fleet.checking import Checked, refusal, rows
+from fleet.checking import Checked, options, refusal, rows
 from fleet.checks import CHECKS, Finding, Subject, Verdict, Wanted, judge
 from fleet.checks.check import dotted
+from fleet.checks.programs import demos_of
 from fleet.config.catalogue import load_catalogue
 from fleet.config.inventory import load_inventory
 from fleet.config.model import Model
@@ -52,7 +53,10 @@ FIT: dict[str, Any] = {
     "clock_offset_s": 0.4,
     "check": {
         "device": {"path": "/dev/dri/renderD129", "may": "rw"},
-        "demo": {"path": "/opt/demo/llm_demo", "is": "executable"},
+        "demos": [
+            {"path": "/opt/demo/llm_demo", "is": "executable"},
+            {"path": "/opt/demo/demo", "is": "executable"},
+        ],
         "glibc": {"version": "2.31", "needed": "2.29", "needed_by": "/opt/demo/lib/librkllmrt.so"},
         "files": [],
         "background": {"seconds": 0.3, "cores": 0.02, "swapped_pages": 0},
@@ -156,9 +160,11 @@ CASES: list[tuple[str, Verdict, str, list[tuple[str, Any]]]] = [
     ("glibc", Verdict.UNKNOWN, "getconf", [("check.glibc.version", None), missing("check.glibc.version", "getconf")]),
     ("glibc", Verdict.UNKNOWN, "2.31", [("check.glibc.needed", None)]),
     ("demo", Verdict.OK, "llm_demo", []),
-    ("demo", Verdict.FAIL, "is not there", [("check.demo.is", "missing")]),
-    ("demo", Verdict.FAIL, "may not execute", [("check.demo.is", "there")]),
-    ("demo", Verdict.UNKNOWN, "check.demo", [("check", {})]),
+    ("demo", Verdict.FAIL, "is not there", [("check.demos.0.is", "missing")]),
+    ("demo", Verdict.FAIL, "may not execute", [("check.demos.0.is", "there")]),
+    ("demo", Verdict.OK, "llm_demo", [("check.demos.1.is", "missing")]),  # that of models that nobody asked for
+    ("demo", Verdict.UNKNOWN, "check.demos", [("check", {})]),
+    ("demo", Verdict.UNKNOWN, "check.demos", [("check.demos.0.path", ["/opt"])]),
     ("tools", Verdict.OK, "all there", []),
     ("tools", Verdict.OK, "no systemd", [("tools.systemd", False)]),
     ("tools", Verdict.FAIL, "flock", [("tools.flock", False)]),
@@ -311,6 +317,20 @@ def test_an_inventory_without_a_demo_fails_before_the_board_is_looked_at(entry: 
     assert finding.verdict is Verdict.FAIL and "boards.a.paths.llm_demo" in finding.action
 
 
+def test_models_of_both_kinds_need_both_demos(entry: Any) -> None:
+    both = (model("qwen3-0.6b"), model("qwen3-vl-2b"))
+    sees = entry.model_copy(update={"paths": entry.paths.model_copy(update={"vlm_demo": "/opt/demo/demo"})})
+    assert demos_of(sees, both) == {"llm_demo": "/opt/demo/llm_demo", "vlm_demo": "/opt/demo/demo"}
+    assert options(sees, "/store", (), both).count("--demo") == 2
+    assert found("demo", Subject(sees, FIT, both)).verdict is Verdict.OK
+    for at, name in enumerate(("llm_demo /opt/demo/llm_demo", "vlm_demo /opt/demo/demo")):
+        finding = found("demo", Subject(sees, facts((f"check.demos.{at}.is", "missing")), both))
+        assert (finding.verdict, finding.seen) == (Verdict.FAIL, f"{name} is not there")
+    finding = found("demo", Subject(entry, facts(("check.demos.0.is", "missing")), both))
+    assert finding.seen == "llm_demo /opt/demo/llm_demo is not there; the inventory does not say where vlm_demo is"
+    assert "boards.a.paths.vlm_demo" in finding.action
+
+
 def test_a_model_asks_for_its_own_runtime(entry: Any) -> None:
     old = facts(("runtime.rkllm.0.version", "1.1.0"))
     assert found("rkllm-library", Subject(entry, old)).verdict is Verdict.OK
@@ -379,10 +399,10 @@ def test_what_a_run_of_the_same_campaign_does_to_a_board_keeps_nobody_from_going
 
 
 def test_a_refusal_names_the_board_what_was_seen_and_what_to_do(entry: Any) -> None:
-    findings = judge(Subject(entry, facts(("tools.flock", False), ("check.demo.is", "missing"))))
+    findings = judge(Subject(entry, facts(("tools.flock", False), ("check.demos.0.is", "missing"))))
     error = refusal(entry, findings)
     assert error is not None and error.checks == ("demo", "tools")
-    assert "a: check: demo: /opt/demo/llm_demo is not there; tools: not there: flock" in error.message()
+    assert "a: check: demo: llm_demo /opt/demo/llm_demo is not there; tools: not there: flock" in error.message()
     assert "--force" in error.message() and "invoke check --board a" in error.message()
     assert refusal(entry, judge(Subject(entry, FIT))) is None
     result = CampaignResult("night", (BoardResult("a", error, ()),), False, 0)

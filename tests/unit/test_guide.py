@@ -18,6 +18,7 @@ from analysis.parse import FAILURE_CLASSES, integrity, parse_log, parse_run, run
 from analysis.parse.finding import _WARNINGS
 from analysis.reboot import SIGNS
 from analysis.runs import MANUAL, MEASURED, SIMULATED, UNKNOWN
+from fleet.config.suite import load_suite
 from fleet.evidence import FILES, OURS
 
 PROJECT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ VERBS = [verb.name for verb in vars(tasks).values() if isinstance(verb, invoke.T
 
 def section(title: str) -> str:
     """From a heading to the next one of its own or a higher level."""
-    found = re.search(rf"^(#+) {re.escape(title)}$", GUIDE, re.MULTILINE)
+    found = re.search(rf"^(#+) (?:\d+\. )?{re.escape(title)}$", GUIDE, re.MULTILINE)
     assert found, f"no section {title!r}"
     rest = GUIDE[found.end() :]
     end = re.search(rf"^#{{1,{len(found[1])}}} ", rest, re.MULTILINE)
@@ -177,6 +178,25 @@ def test_every_link_within_the_guide_leads_to_a_heading() -> None:
         for title in re.findall(r"^#+ (.+)$", GUIDE, re.MULTILINE)
     }
     assert set(re.findall(r"\]\(#([^)]+)\)", GUIDE)) <= headings
+
+
+def test_sections_are_numbered_and_the_reports_find_the_vision_steps_in_the_sixth() -> None:
+    titles = re.findall(r"^## (.+)$", GUIDE, re.MULTILINE)
+    assert [title.partition(". ")[0] for title in titles] == [str(number) for number in range(1, len(titles) + 1)]
+    sixth = "Vision models, step by step"
+    assert titles[5] == f"6. {sixth}" and "run_vlm_benchmark.sh" in own(sixth)
+
+
+def test_every_suite_that_ships_is_described() -> None:
+    assert set(rows(own("What is measured: a suite"))) == {path.stem for path in (PROJECT / "suites").glob("*.yaml")}
+
+
+def test_the_suite_in_the_guide_is_one(tmp_path: Path) -> None:
+    found = re.search(r"^```yaml\n(.*?)^```", own("What is measured: a suite"), re.MULTILINE | re.DOTALL)
+    assert found
+    path = tmp_path / "guide.yaml"
+    path.write_text(found[1], encoding="utf-8")
+    assert len(load_suite(path).matrices) == 2
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fleet import defaults
-from fleet.cell import Ordering, Workload
+from fleet.cell import Matrix, Ordering, Workload
 from fleet.config.catalogue import Model, load_catalogue
 from fleet.config.inventory import load_inventory
 from fleet.config.prompts import Prompt, PromptSet
@@ -30,7 +30,8 @@ def asked(model: Model | str, cores: int = 3, context: int = 4096, tokens: int =
     found = CATALOGUE.model(model) if isinstance(model, str) else model
     prompts = PromptSet("p", "0" * 64, (Prompt("a", "How are you?"),))
     asked = (Workload(prompts, tokens),)
-    request = Request((BOARD,), (found,), (cores,), (context,), asked, 1, 1, Ordering.INTERLEAVED, 0, None)
+    part = Matrix((found,), (cores,), (context,), asked)
+    request = Request((BOARD,), (part,), 1, 1, Ordering.INTERLEAVED, 0, None)
     return plan_board(request, BOARD)[0]
 
 
@@ -45,6 +46,34 @@ def test_a_model_that_can_not_fit_is_skipped_with_the_numbers():
 def test_a_model_that_may_fit_is_run(available):
     planned = asked("qwen3-8b")
     assert need(BOARD, facts(available), planned).skip is None
+
+
+@pytest.mark.parametrize(
+    ("available", "guarded"),
+    [
+        (8.3, True),  # the budget lies inside the interval
+        (7.5, True),  # even the low end is over the budget, and within what is there without the reserve
+        (7.0, None),  # no run is needed to tell
+        (9.0, False),
+        (16.0, False),
+    ],
+)
+def test_what_is_borderline_runs_only_when_it_is_asked_for_and_guarded(available: float, guarded: bool | None) -> None:
+    planned = asked("qwen3-8b")
+    unasked, probed = need(BOARD, facts(available), planned), need(BOARD, facts(available), planned, probe=True)
+    if guarded is None:
+        assert unasked == probed and unasked.skip is not None and "--probe" not in unasked.skip
+    elif guarded:
+        assert unasked.skip is not None and unasked.skip.endswith("; --probe runs it guarded")
+        assert (probed.skip, probed.tripwire_bytes) == (None, defaults.TRIPWIRE_BYTES)
+        assert probed.memory_bytes is not None and probed.limit_s > defaults.LEAST_LIMIT_S
+    else:
+        assert unasked == probed and (unasked.skip, unasked.tripwire_bytes) == (None, None)
+
+
+def test_no_probe_helps_against_a_runtime_that_is_too_old():
+    said = need(BOARD, facts(6.9, "1.1.4"), asked("qwen3-0.6b"), probe=True)
+    assert said.skip is not None and "too old" in said.skip and said.tripwire_bytes is None
 
 
 def test_a_runtime_that_is_too_old_is_a_reason():

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fleet.cell import Ordering, Workload
+from fleet.cell import Matrix, Ordering, Workload
 from fleet.config.catalogue import load_catalogue
 from fleet.config.inventory import load_inventory
 from fleet.config.prompts import Prompt, PromptSet
@@ -24,18 +24,10 @@ TWO = PromptSet("two", "2" * 64, (Prompt("hen", "Why?"), Prompt("row", "What?"))
 
 
 def request(*models: str, **more: Any) -> Request:
-    asked = Request(
-        (A, B),
-        tuple(CATALOGUE.model(name) for name in models or ("qwen3-0.6b", "qwen3-1.7b")),
-        (1, 3),
-        (4096,),
-        (Workload(ONE, 64),),
-        2,
-        2,
-        Ordering.INTERLEAVED,
-        0,
-        None,
-    )
+    named = tuple(CATALOGUE.model(name) for name in models or ("qwen3-0.6b", "qwen3-1.7b"))
+    part = Matrix(named, (1, 3), (4096,), (Workload(ONE, 64),))
+    of_part = {key: more.pop(key) for key in Matrix.__dataclass_fields__ if key in more}
+    asked = Request((A, B), (replace(part, **of_part),), 2, 2, Ordering.INTERLEAVED, 0, None)
     return replace(asked, **more)
 
 
@@ -73,6 +65,17 @@ def test_a_run_is_named_by_its_place_and_by_what_differs() -> None:
     names = {one.run[4:] for one in plan_board(asked, A)}
     assert {"qwen3-0.6b-3core-512ctx-64new-row-r1", "qwen3-0.6b-3core-4096ctx-8new-hen-warmup"} <= names
     assert len({one.run for one in plan_board(asked, A)}) == 2 * 3 * 3
+
+
+def test_parts_are_one_campaign_and_what_two_of_them_ask_for_is_measured_once() -> None:
+    part = request("qwen3-0.6b").parts[0]
+    other = replace(part, cores=(3,), clocks="no_dmc")
+    asked = request("qwen3-0.6b", parts=(part, replace(part, cores=(2, 3)), other))
+    names = {one.run[4:] for one in plan_board(asked, A) if one.warmup}
+    assert names == {
+        *(f"qwen3-0.6b-{cores}core-pinned-warmup" for cores in (1, 2, 3)),
+        "qwen3-0.6b-3core-no_dmc-warmup",
+    }
 
 
 def test_more_repeats_have_their_names_for_good() -> None:

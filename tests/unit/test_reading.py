@@ -45,10 +45,11 @@ def test_a_collected_run_says_how_it_ended_and_which_check_it_failed(tmp_path):
     end = json.dumps({"result": "success", "exit_code": 0, "boot_id": "x", "duration_s": 9.0}).encode()
     write(folder, stdout_log=TABLE, stderr_log=b"", spec_json=spec(folder), end_json=end)
     (answer,) = json.loads(read_path(folder, "json"))
-    assert (answer["outcome"], answer["board"], answer["origin"]) == ("tainted", "b1", "simulated")
+    assert (answer["outcome"], answer["board"], answer["origin"]) == ("failed", "b1", "simulated")
+    assert answer["reason"].startswith("wrong artifact: ")
     failed = [(check["name"], check["observed"], check["expected"]) for check in answer["checks"] if not check["ok"]]
     assert failed == [("npu_cores_as_planned", "npu_core_num 2 in the banner", "3")]
-    assert "tainted" in headline(folder) and "(simulated)" in headline(folder)
+    assert "failed" in headline(folder) and "(simulated)" in headline(folder)
     assert read_path(tmp_path / "collected").count("campaign ") == 1
 
 

@@ -26,7 +26,7 @@ def test_variation_is_that_of_a_sample() -> None:
 
 @pytest.mark.parametrize(("tps", "more"), [((10, 10.1, 10.2), False), ((10, 10.5, 11), True), ((10,), False)])
 def test_repeats_that_differ_by_more_than_two_and_a_half_percent_are_not_enough(tps: Any, more: bool) -> None:
-    key = (OK.model, OK.npu_cores, 4096, "ab", "p", 64, None, None)
+    key = (OK.model, OK.npu_cores, 4096, "ab", "p", 64, None, None, None)
     assert unsettled(runs(*tps)) == (frozenset({key}) if more else frozenset())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import re
 import shutil
@@ -10,14 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from invoke import Task
 
 import tasks
 from analysis.claiming import claims
 from analysis.feasibility import Verdict
-from analysis.metrics import GIB
+from analysis.metrics import GIB, METRICS
 from analysis.outcome import Outcome
+from analysis.predictions import KnownModel
 from analysis.report.build import build_report
-from analysis.report.given import ArtifactEntry, BoardFacts, Given, known_models
+from analysis.report.given import ArtifactEntry, BoardFacts, Given
+from analysis.report.glossary import ZH
 from analysis.report.model import LANGUAGES, Kind, Lang, Origin, Report, Table, Value
 from analysis.runs import MEASURED, SIMULATED, Run, Workload
 from analysis.writers.report_markdown import page, write_pages
@@ -64,7 +68,8 @@ def run(n: int = 0, board: str = "a", origin: str = MEASURED, **more: object) ->
 
 
 def with_runs(given: Given, *runs: Run) -> Given:
-    known = known_models(given.models, given.board_class.runtime)
+    runtime = given.board_class.runtime
+    known = {one.name: KnownModel(one.title, one.architecture, one.dtype, runtime) for one in given.models}
     made = claims(runs, given.references, known, context=given.board_class.context)
     return replace(given, runs=tuple(runs), claims=made)
 
@@ -228,8 +233,9 @@ def test_simulated_numbers_are_marked_wherever_they_are_and_replace_nothing(noth
 
 
 def test_simulated_memory_decides_no_verdict(nothing: Given) -> None:
-    vast = {"memory_vmhwm_bytes": 2 * GIB, "model": "qwen3-4b", "model_title": "Qwen3-4B"}
-    given = with_runs(nothing, *(run(n, "v", SIMULATED, **vast) for n in range(5)))
+    small = {"memory_vmhwm_bytes": round(4.1 * GIB), "model": "qwen3-4b", "model_title": "Qwen3-4B"}
+    small |= {"generate_tps": 5.0}  # what is impossible would be left out for that
+    given = with_runs(nothing, *(run(n, "v", SIMULATED, **small) for n in range(5)))
     row = next(one for one in build_report(given, "en").feasibility if one.model == "qwen3-4b" and one.board is None)
     assert (row.verdict, row.by) == (Verdict.TIGHT, Origin.PREDICTED)
 
@@ -285,14 +291,16 @@ def test_cores_are_compared_on_one_basis_only(nothing: Given) -> None:
 
 def test_the_fleet_is_compared_with_its_median_and_virtual_boards_apart(nothing: Given) -> None:
     runs = [run(n, board, generate_tps=tps) for board, tps in (("a", 20.0), ("b", 30.0), ("c", 31.0)) for n in range(3)]
+    runs += [run(n, "d", condition="e" * 12) for n in range(3)]
     report = build_report(with_runs(nothing, *runs, *(run(n, "v", SIMULATED) for n in range(3))), "en")
     (row,) = (one for one in report.fleet if one.metric.name == "generate_tps")
-    assert row.median == 30.0 and row.deviation["a"] == pytest.approx(-1 / 3) and "v" not in row.values
+    assert row.median == 30.0 and row.deviation["a"] == pytest.approx(-1 / 3) and not {"d", "v"} & set(row.values)
 
 
 def test_the_first_suggestion_is_the_run_that_settles_most(nothing: Given) -> None:
     settling = [action for action in build_report(nothing, "en").actions if action.kind is Kind.SETTLE]
     assert settling[0].models == ("qwen3-vl-4b",)
+    assert settling[0].command.endswith(" --probe")  # bench skips what may not fit unless told so
     assert settling[0].settles == max(action.settles for action in settling)
 
 
@@ -307,12 +315,12 @@ def test_a_missing_model_file_is_suggested_until_it_is_here(nothing: Given) -> N
 
 
 def test_suggested_commands_can_be_typed(nothing: Given) -> None:
-    verbs = {task.name: task for task in vars(tasks).values() if hasattr(task, "get_arguments")}
+    verbs = {task.name: task for task in vars(tasks).values() if isinstance(task, Task)}
     commands = [action.command for action in build_report(nothing, "en").actions if action.command]
     assert commands
     for command in commands:
         program, verb, *words = command.split()
-        options = {f"--{name}" for argument in verbs[verb].get_arguments() for name in argument.names}
+        options = {f"--{name.replace('_', '-')}" for name in inspect.signature(verbs[verb].body).parameters}
         assert program == "invoke" and {word for word in words if word.startswith("--")} <= options
 
 
@@ -344,7 +352,9 @@ def test_the_same_evidence_makes_the_same_bytes_in_whatever_order(nothing: Given
         given = with_runs(nothing, *some)
         made = list(given.claims)
         random.Random(1).shuffle(made)
-        written = write_pages(build_report(replace(given, claims=tuple(made)), "zh"), tmp_path / where)
+        report = build_report(replace(given, claims=tuple(made)), "zh")
+        assert [one.key for one in report.runs] == sorted(one.key for one in some)
+        written = write_pages(report, tmp_path / where)
         return [path.read_bytes() for path in written]
 
     assert pages(lambda some: None, "one") == pages(random.Random(7).shuffle, "two")
@@ -355,6 +365,24 @@ def test_evidence_is_linked_from_where_the_pages_lie(nothing: Given) -> None:
     links = re.findall(r"\]\(([^)]*)\)", page(report.document("benchmark_log"), report))
     assert "../collected/c1/a/000/stdout.log" in links
     assert all(link.startswith("../collected/") for link in links)
+
+
+def test_every_metric_is_explained_in_both_languages(nothing: Given) -> None:
+    assert set(ZH) == {metric.name for metric in METRICS}
+    for lang in LANGUAGES:
+        told = build_report(nothing, lang).definitions
+        assert len({one.name for one in told}) == len(told) and all(one.means for one in told)
+
+
+def test_the_log_is_one_file_in_whatever_language(nothing: Given, tmp_path: Path) -> None:
+    written = [path.name for lang in LANGUAGES for path in write_pages(build_report(nothing, lang), tmp_path)]
+    assert sorted(set(written)) == [
+        "benchmark_log.md",
+        "feasibility_report.en.md",
+        "feasibility_report.zh.md",
+        "final_report.en.md",
+        "final_report.zh.md",
+    ]
 
 
 def every_value(report: Report) -> Iterator[Value]:

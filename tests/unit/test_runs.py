@@ -128,6 +128,45 @@ def only_run(collected: Path, **changed: Any) -> Run:
     return run
 
 
+TRIPPED = {"available_bytes": 200 * 2**20, "highest_bytes": 3 * 2**30, "uptime_s": 51.5}
+BY_WIRE, HAD = "stopped by the tripwire before the kernel had to", "the program had 3.00 GiB at its highest"
+KILLED = {"exit_code": 137, "signal": 9, "tripwire": TRIPPED}
+GROWING = (
+    "uptime_s,memavail_bytes,rss_bytes,vmhwm_bytes\n"
+    "11.00,8589934592,1048576,1048576\n31.50,4294967296,2147483648,2147483648\n40.00,5000000000,1,\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (
+            {"start": {"tripwire_bytes": 256 * 2**20}, "end": {"result": "tripwire", **KILLED}},
+            f"{BY_WIRE}; the board had 0.20 GiB available after 41.5 s, and the tripwire is at 0.25 GiB; {HAD}",
+        ),
+        (
+            {
+                "end": {"result": "tripwire", **KILLED, "tripwire": {"available_bytes": 2**29, "highest_bytes": "3"}},
+                "telemetry": GROWING.encode(),
+            },
+            f"{BY_WIRE}; the board had 0.50 GiB available; {HAD.replace('3', '2')}",
+        ),
+        ({"end": {"result": "tripwire", "tripwire": 5}}, BY_WIRE),
+        (
+            {"end": {"result": "oom-kill", "exit_code": 137, "signal": 9}, "telemetry": GROWING.encode()},
+            (
+                "the kernel killed the process because memory ran out; the program was seen with 2.00 GiB at its "
+                "highest after 21.5 s, when the board had 4.00 GiB available"
+            ),
+        ),
+    ],
+)
+def test_who_ran_out_of_memory_says_how_much_it_had(tmp_path: Path, changed: dict[str, Any], reason: str) -> None:
+    run = only_run(tmp_path / "collected", **{"stdout": BANNER.encode(), "telemetry": b"", **changed})
+    assert (run.outcome, run.reason) == (Outcome.OOM, reason)
+    assert run.advice
+
+
 def test_a_good_run_is_ok_and_its_numbers_are_those_of_the_table(tmp_path: Path) -> None:
     run = only_run(tmp_path / "collected")
     assert (run.outcome, run.reason) == (Outcome.OK, None)
@@ -187,7 +226,16 @@ def test_a_good_run_is_ok_and_its_numbers_are_those_of_the_table(tmp_path: Path)
         ({"end": {"boot_id": "boot-2"}}, "rebooted", "two boots"),
         ({"end": b"{"}, "failed", "end.json does not say how it ended"),
         ({"stderr": b"E RKNN: [12:00:00.000] failed to submit!, op id: 1\n"}, "tainted", ""),
-        ({"spec": {"npu_cores": 1}}, "tainted", "3"),
+        *(
+            ({"spec": {"npu_cores": 1}, **how}, "failed", "wrong artifact: npu_core_num 3 in the banner, 1 planned")
+            for how in (
+                {},
+                {"stdout": BANNER.encode()},
+                {"end": {"result": "timeout", "exit_code": 124}},
+                {"end": {"result": "oom-kill", "exit_code": 137, "signal": 9}, "stdout": BANNER.encode()},
+            )
+        ),
+        ({"spec": {"npu_cores": 1}, "end": {"result": "cancelled", "exit_code": 143}}, "cancelled", "cancelled"),
     ],
 )
 def test_the_outcome_is_what_end_record_and_logs_say_together(

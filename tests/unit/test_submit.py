@@ -17,7 +17,13 @@ from fleet.scripts import Store
 
 STORE = Store("/root", "/root/rkfleet", "/root/rkfleet/scripts/1")
 SPEC: Any = SimpleNamespace(
-    run="r", campaign="c", limit_s=60, clocks="pinned", memory_limit_bytes=None, to_json=lambda: b"{}"
+    run="r",
+    campaign="c",
+    limit_s=60,
+    clocks="pinned",
+    memory_limit_bytes=None,
+    tripwire_bytes=None,
+    to_json=lambda: b"{}",
 )
 LATE, GONE = DeadlinePassed("frozen", proven_dead=False), Unreachable("no route")
 

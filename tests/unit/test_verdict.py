@@ -33,6 +33,7 @@ def end(result: str = "success") -> End:
         (BEFORE, end("timeout"), now(), Outcome.TIMEOUT),
         (BEFORE, end("cancelled"), now(), Outcome.CANCELLED),
         (BEFORE, end("oom-kill"), now(), Outcome.OOM),
+        (BEFORE, end("tripwire"), now(), Outcome.OOM),
         (BEFORE, end("exit-code"), now(), Outcome.FAILED),
         (BEFORE, end("signal"), now(), Outcome.FAILED),
         (BEFORE, end("a word of a later version"), now(), Outcome.FAILED),

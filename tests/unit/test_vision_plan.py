@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dev import draw_image
-from fleet.cell import Ordering, Workload
+from fleet.cell import Matrix, Ordering, Workload
 from fleet.config.catalogue import load_catalogue
 from fleet.config.images import load_image
 from fleet.config.inventory import BoardEntry, Paths, VlmDemo, load_inventory
@@ -35,19 +35,10 @@ GIB = 2**30
 
 
 def request(*models: str, board: BoardEntry = VIRTUAL, **more: Any) -> Request:
-    asked = Request(
-        (board,),
-        tuple(CATALOGUE.model(name) for name in models or ("qwen3-vl-2b",)),
-        (3,),
-        (4096,),
-        (Workload(TEXT, 64), Workload(SEEN, 64, HOUSE)),
-        1,
-        1,
-        Ordering.LISTED,
-        0,
-        None,
-    )
-    return replace(asked, **more)
+    named = tuple(CATALOGUE.model(name) for name in models or ("qwen3-vl-2b",))
+    part = Matrix(named, (3,), (4096,), (Workload(TEXT, 64), Workload(SEEN, 64, HOUSE)))
+    of_part = {key: more.pop(key) for key in Matrix.__dataclass_fields__ if key in more}
+    return replace(Request((board,), (replace(part, **of_part),), 1, 1, Ordering.LISTED, 0, None), **more)
 
 
 def first(asked: Request) -> PlannedRun:

@@ -75,6 +75,12 @@ class Npu:
     def show_memory(self, pid: int, resident_bytes: float, peak_bytes: float) -> None: ...
 
 
+class Pages:
+    """Nobody reads these."""
+
+    def show_memory(self) -> None: ...
+
+
 @dataclass
 class Bench:
     """As much of a board as a demo needs: real hardware figures, no namespaces."""
@@ -83,6 +89,7 @@ class Bench:
     truth: Truth
     name: str = "bench"
     npu: Npu = field(default_factory=Npu)
+    pages: Pages = field(default_factory=Pages)
 
     def __post_init__(self) -> None:
         self.machine = Machine(self.name, self.config)
