@@ -11,8 +11,9 @@ from pathlib import Path
 from analysis.claiming import claims
 from analysis.metrics import GIB
 from analysis.outcome import Outcome
+from analysis.predictions import KnownModel
 from analysis.report.build import build_report
-from analysis.report.given import BoardFacts, Given, known_models
+from analysis.report.given import BoardFacts, Given
 from analysis.report.model import Lang, Report
 from analysis.runs import MANUAL, MEASURED, SIMULATED, Run, Workload
 
@@ -109,7 +110,8 @@ def facts(names: Iterable[str], virtual: Iterable[str] = ()) -> tuple[BoardFacts
 def report_of(given: Given, runs: Iterable[Run], lang: Lang = "en") -> Report:
     """The report of these runs, with the catalogue and the references that ``given`` has."""
     runs = tuple(runs)
-    known = known_models(given.models, given.board_class.runtime)
+    runtime = given.board_class.runtime
+    known = {one.name: KnownModel(one.title, one.architecture, one.dtype, runtime) for one in given.models}
     names = sorted({run.board for run in runs})
     virtual = {run.board for run in runs if run.simulated}
     made = claims(runs, given.references, known, context=given.board_class.context)

@@ -124,9 +124,9 @@ def test_what_a_number_rests_on_is_told_by_letter_and_pattern_not_by_colour_alon
         fills[origin] = bar.evaluate("(rect) => getComputedStyle(rect).fill.replace(/rgb.*/, 'plain')")
     assert len(set(fills.values())) == 5
     for origin, letter in (("manual", "M"), ("simulated", "S"), ("reference", "R"), ("predicted", "P")):
-        words = page.locator(f"#speed .value.o-{origin}").first.inner_text().split()
+        words = str(page.locator(f"#speed .value.o-{origin}").first.text_content()).split()
         assert letter in words
-    measured = page.locator("#speed .value.o-measured").first.inner_text().split()
+    measured = str(page.locator("#speed .value.o-measured").first.text_content()).split()
     assert not {"M", "S", "R", "P"} & set(measured)
 
 
@@ -138,7 +138,7 @@ def test_filters_live_in_the_address(opened: Opened, address: str) -> None:
     assert page.url.endswith("#board=rk3588-a&cores=3")
     some = rows(page, "runs")
     assert 0 < some < everything
-    boards = {cell.strip() for cell in page.locator("#runs tbody tr td:nth-child(3)").all_inner_texts()}
+    boards = {cell.strip() for cell in page.locator("#runs tbody tr td:nth-child(3)").all_text_contents()}
     assert boards == {"rk3588-a"}
     again = page.context.new_page()
     again.goto(page.url)
@@ -152,7 +152,7 @@ def test_filters_live_in_the_address(opened: Opened, address: str) -> None:
 def test_an_origin_takes_its_numbers_with_it(opened: Opened, address: str) -> None:
     page = opened.go(f"{address}#origin=simulated")
     assert page.locator("#speed .value").count() == page.locator("#speed .value.o-simulated").count() > 0
-    assert set(page.locator("#runs tbody .chip").all_inner_texts()) == {"simulated S"}
+    assert set(page.locator("#runs tbody .chip").all_text_contents()) == {"simulated S"}
     page = opened.go(f"{address}#basis=reference")
     page.reload()
     page.wait_for_selector("html[data-ready]", state="attached")
@@ -224,7 +224,7 @@ def test_all_of_it_works_by_keyboard(opened: Opened, address: str) -> None:
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     assert page.locator("#runs thead th").first.get_attribute("aria-sort") == "descending"
-    names = page.locator("#runs tbody th").all_inner_texts()
+    names = page.locator("#runs tbody th").all_text_contents()
     assert len(names) == rows(page, "runs")
     tab_to("at.dataset.run")
     page.keyboard.press("Enter")
