@@ -24,10 +24,12 @@ def report(_c: Context, lang: str = "zh") -> None:
     invoke report
     invoke report --lang en
     """
+    from analysis.writers.html import write_html
     from analysis.writers.report_markdown import write_pages
 
     session = open_session()
-    for path in write_pages(made(session, lang), session.reports):
+    report = made(session, lang)
+    for path in (*write_pages(report, session.reports), write_html(report, session.collected, session.reports)):
         print(session.shown(path))
 
 
