@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from fleet.session import Session
 
 
-@verb(help={"lang": "zh or en; default zh"})
-def report(_c: Context, lang: str = "zh") -> None:
+@verb(help={"lang": "zh or en; default: zh where the locale is Chinese, else en"})
+def report(_c: Context, lang: str = "") -> None:
     """Write the final and the feasibility report, log, workbook and page.
 
     invoke report
@@ -31,7 +32,7 @@ def report(_c: Context, lang: str = "zh") -> None:
         print(session.shown(path))
 
 
-def write_report(session: Session, lang: str = "zh") -> tuple[Path, ...]:
+def write_report(session: Session, lang: str = "") -> tuple[Path, ...]:
     """Every form of the report; returns the files. Raises ConfigError, CannotRead, CannotWrite."""
     from analysis.writers.html import write_html
     from analysis.writers.report_markdown import write_pages
@@ -44,6 +45,7 @@ def write_report(session: Session, lang: str = "zh") -> tuple[Path, ...]:
 
 def made(session: Session, lang: str) -> Report:
     """The report as data, for any writer. Raises ConfigError for a language that there is not."""
+    lang = lang or spoken(os.environ)
     from analysis.report.build import build_report
     from analysis.report.model import LANGUAGES
     from fleet.errors import ConfigError
@@ -53,6 +55,12 @@ def made(session: Session, lang: str) -> Report:
             return build_report(given(session), known)
     what = f"{lang!r:.40} is none of {', '.join(LANGUAGES)}"
     raise ConfigError(what, key="--lang", hint="invoke report --lang en")
+
+
+def spoken(environ: Mapping[str, str]) -> str:
+    """The language of messages by the locale, as POSIX has it: the first of the three that is set says it."""
+    told = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
+    return "zh" if told.casefold().startswith("zh") else "en"
 
 
 def given(session: Session) -> Given:
