@@ -10,6 +10,8 @@ from invoke import Context
 from verbs.kit import open_session, verb
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analysis.report.given import Given, ModelEntry
     from analysis.report.model import Report
     from fleet.config.catalogue import Model
@@ -19,18 +21,25 @@ if TYPE_CHECKING:
 
 @verb(help={"lang": "zh or en; default zh"})
 def report(_c: Context, lang: str = "zh") -> None:
-    """Write the final report, the feasibility report and the log.
+    """Write the final and the feasibility report, log, workbook and page.
 
     invoke report
     invoke report --lang en
     """
+    session = open_session()
+    for path in write_report(session, lang):
+        print(session.shown(path))
+
+
+def write_report(session: Session, lang: str = "zh") -> tuple[Path, ...]:
+    """Every form of the report; returns the files. Raises ConfigError, CannotRead, CannotWrite."""
     from analysis.writers.html import write_html
     from analysis.writers.report_markdown import write_pages
+    from analysis.writers.workbook import write_workbook
 
-    session = open_session()
-    report = made(session, lang)
-    for path in (*write_pages(report, session.reports), write_html(report, session.collected, session.reports)):
-        print(session.shown(path))
+    report, folder = made(session, lang), session.reports
+    pages = write_pages(report, folder)
+    return (*pages, write_workbook(report, folder), write_html(report, session.collected, folder))
 
 
 def made(session: Session, lang: str) -> Report:
