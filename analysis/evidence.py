@@ -131,6 +131,10 @@ class RunFiles:
         # A line that was cut could look like a shorter number: drop both halves of it.
         return head[: head.rfind(b"\n") + 1] + _CUT + tail[tail.find(b"\n") + 1 :]
 
+    def stream(self, name: str) -> io.BufferedReader | None:
+        """A plain file to read bit by bit, and to close; None when there is no such file."""
+        return _open(self.path(name))
+
     def record(self, name: str) -> Record | Unreadable | None:
         """A JSON file as a record; None when there is no such file."""
         opened = _open(self.path(name))

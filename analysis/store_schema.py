@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -21,7 +22,6 @@ from analysis.outcome import Outcome
 from analysis.runs import Run, Workload, relative_log
 
 APPLICATION_ID = 0x726B666C  # `rkfl`, at a fixed place of the file: is it ours
-SCHEMA = 1  # raised with every change of a table; a store of another one is made anew
 
 _METRICS = tuple(metric.name for metric in METRICS)
 # Not stored: a path of this machine, what is told by the folders, and doubts, which models.yaml decides.
@@ -68,6 +68,8 @@ CREATE VIEW numbers AS
   FROM samples s JOIN runs r USING (run_id) JOIN metrics m ON m.name = s.metric
   LEFT JOIN quarantine q ON q.run_id = s.run_id AND q.metric = s.metric;
 """
+
+SCHEMA = zlib.crc32(DDL.encode()) & 0x7FFFFFFF  # of whichever tables these are: a store of others is made anew
 
 _LOADED = ("run_id", *(field.name for field in (*_RUN, *_ASKED)), "log_name")
 RUN_COLUMNS = (*_LOADED, "log_sha256", "manifest_sha256", "parser", "stamp")

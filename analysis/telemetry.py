@@ -148,6 +148,16 @@ def read_telemetry(stream: BinaryIO) -> Telemetry:
     )
 
 
+def samples_of(stream: BinaryIO) -> Iterator[dict[str, bytes]]:
+    """Each whole sample's fields by the names of their columns, and nothing about what is in them."""
+    lines = _lines(stream)
+    header = next(lines, b"").decode("ascii", errors="replace").split(",")
+    for line in lines:
+        fields = line.split(b",")
+        if len(fields) == len(header):
+            yield dict(zip(header, fields, strict=True))
+
+
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
     """Whole lines; of one that is too long nothing, and nothing of one that was cut."""
     left, skipping = FILE_LIMIT_BYTES, False

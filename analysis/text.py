@@ -39,6 +39,12 @@ def plain(text: str, limit: int | None = None) -> str:
     return line
 
 
+def plain_lines(text: str) -> str:
+    """Several lines of visible text, for a block that keeps blanks: columns stay under each other."""
+    lines = _ANSI.sub("", text).replace("\t", "    ").splitlines()
+    return "\n".join(line if line.isprintable() else "".join(map(_visible, line)) for line in lines)
+
+
 def spreadsheet(text: str) -> str:
     """``plain`` text that no spreadsheet takes for a formula, at most ``CELL_LIMIT`` UTF-16 units long."""
     return _fit(_FORMULA.sub(r"\1'", plain(text)))

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "analysis": "benchmarks.analysis",
     "virtual": "benchmarks.virtual_boards",
     "thermal": "benchmarks.thermal",
+    "html": "benchmarks.html",
     "nights": "benchmarks.nightly_rules",
     "explain": "benchmarks.explain",
 }

@@ -22,7 +22,8 @@ find_python() {
 # Each line: a program that is needed, and the Debian package that has it.
 needed() {
     printf '%s\n' 'ssh openssh-client' 'flock util-linux' 'unshare util-linux' 'awk mawk'
-    [ "$1" = run ] || printf '%s\n' '/usr/sbin/sshd openssh-server' 'busybox busybox' 'dash dash'
+    [ "$1" = run ] || printf '%s\n' '/usr/sbin/sshd openssh-server' 'busybox busybox' 'dash dash' \
+        'chromium chromium'
     [ "$1" != vm ] || printf '%s\n' 'qemu-system-x86_64 qemu-system-x86' 'qemu-img qemu-utils' '/usr/sbin/debootstrap debootstrap' \
         '/usr/sbin/mke2fs e2fsprogs'
 }

@@ -69,6 +69,8 @@ CLOCK_FAIL_S = 3600.0  # a clock that was never set; certificates do not hold, a
 # Gates before each run (fleet/gates.py); a suite may say otherwise
 GATE_TOLERANCE_K = 2.0  # above the set point: a sensor's noise is 1, and a chip leaks some 1 % more power in 2
 GATE_WAIT_S = 300.0  # of the workstation's time: five time constants of a board with a heatsink
+GATE_SETTLED_S = 30.0  # a board that cools by less than this in so long is as cool as it gets: sensors step by 0.9 K,
+GATE_SETTLED_K = 1.0  # and with a time constant of a minute it has 2 K to go at the most
 GATE_FREE_MIB = 1024  # as LEAST_AVAILABLE_BYTES
 GATE_SWAP_PAGES = 0  # moved in a tenth of a second: a single one says that memory is short
 GATE_POLLS_S = (0.25, 5.0)  # the first pause, doubled up to the last: a quick look for what is over in a moment

@@ -38,7 +38,11 @@ class Passed:
 
 @dataclass
 class GateWatch:
-    """One board's gates during one campaign. ``set_point_c`` None: the first look sets it."""
+    """One board's gates during one campaign. ``set_point_c`` None: the first look sets it.
+
+    A board that had just been switched on is colder then than it will ever be again, and a room warms up. So a set
+    point that no suite gave moves up to where a waiting board has settled; the runs from there on share the new one.
+    """
 
     limits: Limits
     set_point_c: float | None
@@ -53,6 +57,7 @@ class GateWatch:
         the board knows already.
         """
         began, pause_s = self.clock(), defaults.GATE_POLLS_S[0]
+        cooling: list[tuple[float, float]] = []
         while True:
             seen = ask(self.set_point_c)
             if self.set_point_c is None:
@@ -62,16 +67,29 @@ class GateWatch:
             waited_s = self.clock() - began
             if not seen.waits or waited_s >= self.limits.wait_s:
                 return Passed(waited_s, self.set_point_c, seen, seen.waits)
+            if self.limits.temperature_c is None and self._settled(cooling, seen.temperature_c):
+                self.told(f"settled at {seen.temperature_c} °C: that is the set point now, no more {self.set_point_c}")
+                self.set_point_c = seen.temperature_c
+                continue
             self.told(f"{'; '.join(seen.waits)}; {waited_s:.0f} of up to {self.limits.wait_s:g} s")
             self.pause(min(pause_s, self.limits.wait_s - waited_s))
             pause_s = min(2 * pause_s, defaults.GATE_POLLS_S[1])
 
+    def _settled(self, cooling: list[tuple[float, float]], celsius: float | None) -> bool:
+        """Is it too hot, and no cooler than some time ago? ``cooling`` are the looks of this wait."""
+        if celsius is None or self.set_point_c is None or celsius <= self.set_point_c + self.limits.tolerance_k:
+            return False
+        now_s = self.clock()
+        cooling.append((now_s, celsius))
+        before = [then_c for then_s, then_c in cooling if now_s - then_s >= defaults.GATE_SETTLED_S]
+        return bool(before) and before[-1] - celsius < defaults.GATE_SETTLED_K
+
 
 def set_point(limits: Limits, runs: Path) -> float | None:
-    """The suite's, else what the runs of this campaign that have evidence in ``runs`` began with, else None."""
+    """The suite's, else that of the last run of this campaign that has evidence in ``runs``, else None."""
     if limits.temperature_c is not None:
         return limits.temperature_c
-    for path in sorted(runs.glob("[!.]*/spec.json")):
+    for path in sorted(runs.glob("[!.]*/spec.json"), reverse=True):
         try:
             found = json.loads(path.read_bytes())["gate"]["set_point_c"]
         except (OSError, ValueError, KeyError, TypeError):

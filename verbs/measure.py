@@ -125,8 +125,8 @@ def demo(_c: Context, format: str = "table") -> None:
         print(table(session, format, asked.campaign))
         for path in summaries(session):
             print(f"wrote {path}", file=sys.stderr)
-        for path in write_report(session):
-            print(f"wrote {session.shown(path)}", file=sys.stderr)
+        for written in write_report(session):
+            print(f"wrote {session.shown(written)}", file=sys.stderr)
         print(f"raw logs in {session.shown(session.collected / asked.campaign)}", file=sys.stderr)
     finally:
         virtual_boards.stop(names, session.virtual_state)

@@ -85,6 +85,7 @@ def nightly(
     if dry_run:
         raise ConfigError("it goes with --install or --uninstall", key="--dry-run", hint="invoke bench --dry-run")
     nights, health = Nights(session.home), HealthBook(session.home)
+    health.read()  # what can not be read is said before anything has begun
     with nights.alone():
         night = tonight(nights, suite, boards, now, end)
         work = prepared(session, night, nights, health, chosen, told, recover=recover, force=force)
@@ -177,7 +178,8 @@ def prepared(
         order_of=lambda request: request if end is None else judging.due(archive, request),
         canary=judging.canary(archive, suite.canary.band),
         judge=judging.judge(archive),
-        report=lambda one: write_reports(session, morning(session, one, health)),
+        report=lambda: write_reports(session),
+        page=lambda one: write_page(session, morning(session, one, health)),
         tell=lambda one: tell(told, morning(session, one, health)),
         say=lambda text: print(text, file=sys.stderr),
     )
@@ -228,25 +230,29 @@ def morning(session: Session, night: Night, health: HealthBook) -> Morning:
     return Morning(night, health.read(), rows, any(run.simulated for run in runs), probe)
 
 
-def write_reports(session: Session, found: Morning) -> list[str]:
-    """The page for people and programs, and what ``collect`` writes; the names of the files."""
-    import json
-
-    from fleet.evidence import disk_errors, write_file
-    from fleet.nightly.junit import junit
+def write_reports(session: Session) -> list[str]:
+    """Whatever is derived from all evidence, as ``collect`` and ``report`` write it; the names of the files."""
+    from verbs.report import write_report
     from verbs.results import summaries
 
-    paths = summaries(session)
+    return [*summaries(session), *(session.shown(path) for path in write_report(session))]
+
+
+def write_page(session: Session, found: Morning) -> list[str]:
+    """The page for people, programs and CI systems; the names of the files."""
+    import json
+
+    from analysis.writers.files import write_whole
+    from fleet.nightly.junit import junit
+
     files = {
         "nightly.md": found.markdown().encode(),
         "nightly.json": (json.dumps(found.as_dict(), ensure_ascii=False, indent=1) + "\n").encode(),
         "nightly.xml": junit(found),
     }
-    with disk_errors(session.reports, "", "write the morning page", "invoke nightly"):
-        for name, data in files.items():
-            write_file(session.reports / name, data)
-            paths.append(session.shown(session.reports / name))
-    return paths
+    for name, data in files.items():
+        write_whole(session.reports / name, data)
+    return [session.shown(session.reports / name) for name in files]
 
 
 def tell(told: Addresses, found: Morning) -> str | None:

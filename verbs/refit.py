@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from analysis.architecture import Architecture
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 DEPTH = 160  # tokens before the middle of an answer of 64 to a prompt of 128, as the vendor measures
 
 
-@dataclass(frozen=True)
-class Refit:
+class Refit(NamedTuple):
     """The fits of one archive: memory by origin and runtime, speed by board, origin and cores."""
 
     memory: Mapping[tuple[str, str | None], MemoryFit]

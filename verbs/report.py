@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from fleet.session import Session
 
 
-@verb(help={"lang": "zh or en; default zh"})
-def report(_c: Context, lang: str = "zh") -> None:
-    """Write the final report, the feasibility report, the log and the workbook.
+@verb(help={"lang": "zh or en; default: zh where the locale is Chinese, else en"})
+def report(_c: Context, lang: str = "") -> None:
+    """Write the final and the feasibility report, log, workbook and page.
 
     invoke report
     invoke report --lang en
@@ -31,17 +32,20 @@ def report(_c: Context, lang: str = "zh") -> None:
         print(session.shown(path))
 
 
-def write_report(session: Session, lang: str = "zh") -> tuple[Path, ...]:
+def write_report(session: Session, lang: str = "") -> tuple[Path, ...]:
     """Every form of the report; returns the files. Raises ConfigError, CannotRead, CannotWrite."""
+    from analysis.writers.html import write_html
     from analysis.writers.report_markdown import write_pages
     from analysis.writers.workbook import write_workbook
 
-    report = made(session, lang)
-    return (*write_pages(report, session.reports), write_workbook(report, session.reports))
+    report, folder = made(session, lang), session.reports
+    pages = write_pages(report, folder)
+    return (*pages, write_workbook(report, folder), write_html(report, session.collected, folder))
 
 
 def made(session: Session, lang: str) -> Report:
     """The report as data, for any writer. Raises ConfigError for a language that there is not."""
+    lang = lang or spoken(os.environ)
     from analysis.report.build import build_report
     from analysis.report.model import LANGUAGES
     from fleet.errors import ConfigError
@@ -51,6 +55,12 @@ def made(session: Session, lang: str) -> Report:
             return build_report(given(session), known)
     what = f"{lang!r:.40} is none of {', '.join(LANGUAGES)}"
     raise ConfigError(what, key="--lang", hint="invoke report --lang en")
+
+
+def spoken(environ: Mapping[str, str]) -> str:
+    """The language of messages by the locale, as POSIX has it: the first of the three that is set says it."""
+    told = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
+    return "zh" if told.casefold().startswith("zh") else "en"
 
 
 def given(session: Session) -> Given:

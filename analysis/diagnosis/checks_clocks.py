@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from analysis.clocks import Clock
 from analysis.diagnosis.finding import Cost, Finding, Left, fine, found, unknown
 from analysis.diagnosis.observed import Observed
 from analysis.diagnosis.work_clocks import FEWEST_SAMPLES, mean_of_work
@@ -202,14 +203,23 @@ def _mean_hz(seen: Observed, name: str, column: str) -> float | None:
         return seen.busy.mean_hz[column]
     for clock in seen.clocks.clocks if seen.clocks is not None else ():
         if name in (clock.name, clock.kind) and clock.kind in NEAR_TOP:
-            # A pin that was late has its low time before the work, and nobody knows how much of it: all counts alike.
-            late = clock.pinned and clock.start != clock.wanted
-            mean = mean_of_work(clock.residency_ms, None if late else seen.work_s, rests_at_top=clock.pinned)
+            residency = _once_pinned(seen, clock) if clock.pinned else clock.residency_ms
+            mean = mean_of_work(residency, seen.work_s, rests_at_top=clock.pinned)
             if mean is not None:
                 return mean
             ends = [hz for hz in (clock.start, clock.end) if hz]  # a driver that does not count while it is pinned
             return min(ends) if clock.pinned and ends else None
     return None
+
+
+def _once_pinned(seen: Observed, clock: Clock) -> Mapping[int, float]:
+    """Without the time at the clock of before the pin, its own delay; a pin that never took has no other."""
+    before = seen.before.get(f"{clock.kind}.cur_hz")
+    for policy in seen.policies:
+        if policy.get("policy") == clock.name:
+            before = policy.get("cur_hz")
+    later = {hz: ms for hz, ms in clock.residency_ms.items() if hz != before}
+    return later if clock.wanted in later else clock.residency_ms
 
 
 def _governor(seen: Observed, name: str) -> str | None:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from analysis.diagnosis.finding import Finding
 from analysis.diagnosis.observed import Observed
-from analysis.diagnosis.ranking import Ranked, examine, rank
+from analysis.diagnosis.ranking import WORTH_SAYING, Ranked, examine, rank
 from analysis.memory_model import predict_memory
 from analysis.metrics import GIB
 from analysis.quantization import dtype_of
 from analysis.roofline import share_of_peak
 
-WORTH_SAYING = 0.03  # of the time; below that a cause is listed and not named in the sentence
 _SIDES = ("dram_clock", "cpu_clock", "npu_clock")
 
 

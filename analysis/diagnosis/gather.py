@@ -41,7 +41,7 @@ def observe_run(
     before, after, spec = (_fields(files.record(f"{name}.json")) for name in ("facts.before", "facts.after", "spec"))
     failure = parsed.failure
     advice = run.advice
-    if failure is None and run.outcome in DECIDED:
+    if failure is None and run.outcome in DECIDED and values.number("generate.tps") is None:
         failure, advice = f"{run.outcome}: {run.reason}", run.advice
     return Observed(
         parsed=values,

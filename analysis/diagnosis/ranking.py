@@ -18,6 +18,10 @@ from analysis.diagnosis.registry import DIRECT, INCLUDED, NOTES, RESIDUAL
 TOKEN_SLACK, PROMPT_SLACK = 0.05, 0.09  # of the predicted time: the model's mean errors are 2.6 and 9 %
 
 
+WORTH_SAYING = 0.03  # of the time; below that a cause is listed and not named in the sentence
+REST = "unexplained"
+
+
 @dataclass(frozen=True)
 class Ranked:
     """A finding with its effect: shares of the time of a token and of the prompt, None where there is no time."""
@@ -80,7 +84,9 @@ def rank(examined: Sequence[Sequence[Ranked]]) -> tuple[tuple[Ranked, ...], tupl
 def _place(one: Ranked) -> tuple[bool, float, bool]:
     if one.finding.decides:
         return (False, 0.0, False)
-    return (True, -round(one.effect, 2), one.finding.check in NOTES)
+    # The rest is no cause: it stands behind every cause that is worth a word, however large it is.
+    effect = min(one.effect, WORTH_SAYING) if one.finding.check == REST else one.effect
+    return (True, -round(effect, 2), one.finding.check in NOTES or one.finding.check == REST)
 
 
 def _together(found: Sequence[Ranked], of_runs: int) -> Ranked:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.environment import Environment
@@ -76,7 +76,8 @@ def read_nights(runs: Iterable[Run]) -> tuple[Night, ...]:
         if not run.warmup:
             groups[name][(run.board, cell_of(run), run.origin)].append(run)
     ordered = sorted(began, key=lambda name: (began[name], name))
-    return tuple(Night(name, _values(name, groups[name])) for name in ordered)
+    split = {key for of_night in groups.values() for key, some in of_night.items() if len(set(map(_profile, some))) > 1}
+    return tuple(Night(name, _values(name, _by_profile(groups[name], split))) for name in ordered)
 
 
 def cell_of(run: Run) -> str:
@@ -107,6 +108,23 @@ def night_value(
     value = None if why else statistics.median(repeats)
     second = tuple(again) if len(again) >= LEAST_REPEATS and variation(again) <= TOO_WIDE else ()
     return NightValue(name, value, tuple(repeats), dict(conditions), environment, why, doubt, second)
+
+
+def _profile(run: Run) -> str:
+    return dict(run.conditions).get("clocks", "unknown").partition(";")[0]
+
+
+def _by_profile(
+    groups: Mapping[tuple[str, str, str], Sequence[Run]], split: Collection[tuple[str, str, str]]
+) -> dict[tuple[str, str, str], list[Run]]:
+    """A cell that one night measured under two clock profiles is two cells on every night. Where a night has one
+    profile and a later night another, it stays one, and the change begins a segment."""
+    found: defaultdict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    for (board, cell, origin), runs in groups.items():
+        for run in runs:
+            suffix = f", clocks {_profile(run)}" if (board, cell, origin) in split else ""
+            found[(board, cell + suffix, origin)].append(run)
+    return found
 
 
 def _values(name: str, groups: Mapping[tuple[str, str, str], Sequence[Run]]) -> dict[Series, NightValue]:

@@ -93,7 +93,7 @@ def _settle(open_: list[Open], rows: Mapping[str, FeasibilityRow], say: Words) -
             why.append(say(f"{one.cells} 个单元格没有实测", f"{one.cells} cells have no measurement"))
         first = say("最值得先跑的一次：", "The run to make first: ") if not found else say("然后：", "Then: ")
         words = (first, Strong(one.model.title), say("。", ". "), say("；", "; ").join(why), say("。", "."))
-        found.append(Action(Kind.SETTLE, words, _bench(one.model.name, "3"), (one.model.name,), (3,), one.settles))
+        found.append(Action(Kind.SETTLE, words, _bench([one], "3"), (one.model.name,), (3,), one.settles))
     return found
 
 
@@ -115,7 +115,7 @@ def _measure(open_: list[Open], given: Given, say: Words) -> list[Action]:
             ),
         )
         names = tuple(one.model.name for one in left)
-        found.append(Action(Kind.MEASURE, words, _bench(",".join(names), "3"), names, (3,), cells))
+        found.append(Action(Kind.MEASURE, words, _bench(left, "3"), names, (3,), cells))
     few = [one for one in open_ if set(one.cores) & {1, 2}]
     if few:
         names = tuple(one.model.name for one in few)
@@ -125,7 +125,7 @@ def _measure(open_: list[Open], given: Given, say: Words) -> list[Action]:
             "each needs a file of its own.",
         )
         settles = sum(len(set(one.cores) & {1, 2}) for one in few)
-        found.append(Action(Kind.MEASURE, (text,), _bench(",".join(names), "1,2"), names, (1, 2), settles))
+        found.append(Action(Kind.MEASURE, (text,), _bench(few, "1,2"), names, (1, 2), settles))
     return found
 
 
@@ -184,7 +184,16 @@ def _contexts(given: Given, say: Words) -> list[Action]:
         f"{model.title} once with {short} and once with {full} tokens of context: {mib:.0f} MiB apart, or VmHWM does "
         "not count the whole cache.",
     )
-    return [Action(Kind.CONTEXT, (text,), f"{_bench(model.name, '3')} --context {short}", (model.name,), (3,), 1)]
+    return [
+        Action(
+            Kind.CONTEXT,
+            (text,),
+            f"invoke bench --model {model.name} --cores 3 --context {short}",
+            (model.name,),
+            (3,),
+            1,
+        )
+    ]
 
 
 def _larger(given: Given, rows: Mapping[str, FeasibilityRow], say: Words) -> list[Action]:
@@ -206,5 +215,7 @@ def _larger(given: Given, rows: Mapping[str, FeasibilityRow], say: Words) -> lis
     return [Action(Kind.LARGER, (text,))]
 
 
-def _bench(models: str, cores: str) -> str:
-    return f"invoke bench --model {models} --cores {cores}"
+def _bench(these: list[Open], cores: str) -> str:
+    """The command; what may not fit runs only as a probe."""
+    probe = " --probe" if any(one.undecided for one in these) else ""
+    return f"invoke bench --model {','.join(one.model.name for one in these)} --cores {cores}{probe}"

@@ -312,8 +312,8 @@ def _place(found: Findings, model: str) -> int:
 def _pointer(say: Words) -> tuple[Block, ...]:
     text: Prose = (
         say(
-            "实测步骤见 docs/06_benchmark_guide.md，结果汇总见 ",
-            "How to measure: docs/06_benchmark_guide.md. Results: ",
+            "实测步骤见 docs/06_benchmark_guide.md 第 6 节，结果汇总见 ",
+            "How to measure: docs/06_benchmark_guide.md, section 6. Results: ",
         ),
         "reports/benchmark_log.md",
         say("。", "."),

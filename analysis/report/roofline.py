@@ -43,6 +43,7 @@ def roofline_tps(arch: Architecture, dtype: str, depth: float, dram_top_hz: floa
 
 def doubts(one: Reference, arch: Architecture | None, say: Words) -> Iterator[Doubt]:
     """Why numbers of a published row are not believed as they stand: in words, with numbers."""
+    told: tuple[str, ...] = ()
     there = tuple(metric for metric, field in FIELDS.items() if getattr(one, field) is not None)
     if one.suspect:
         said = say(one.suspect_zh or one.suspect, one.suspect)
@@ -55,6 +56,8 @@ def doubts(one: Reference, arch: Architecture | None, say: Words) -> Iterator[Do
         return
     for wrong in check_reference(one, arch):
         metrics = tuple(metric for metric, field in FIELDS.items() if field == wrong.metric)
+        if one.suspect and set(metrics) <= set(told):
+            continue  # its keeper has said so already
         yield Doubt(one, metrics, say(_impossible(one, arch, wrong), wrong.reason))
     if one.generate_tps is not None and one.dtype is not None and dtype_of(one.dtype) is not None:
         pinned = predict_speed(arch, one.dtype, one.npu_cores, one.runtime, clocks=Clocks.PINNED).generate_tps.value

@@ -48,11 +48,11 @@ class Canary:
 class Means:
     """What is handed in: what can only be known by reading logs, and what tells people.
 
-    ``drive`` works through a campaign and is interrupted by KeyboardInterrupt; ``order_of`` brings the cells of a
-    request into the order in which they are due; ``canary`` judges a board's canary of a campaign; ``judge`` judges a
-    night, its second argument being the campaign in which what it suspected was measured again; ``report`` writes
-    what is derived; ``tell`` sends a title and a text, and says what went wrong in doing so; ``say`` is told what is
-    begun.
+    ``drive`` works through a campaign; ``order_of`` brings the cells of a request into the order in which they are due;
+    ``canary`` judges a board's canary of a campaign; ``judge`` judges a night, its second argument being the campaign
+    in which what it suspected was measured again; ``report`` writes what is derived from all evidence, ``page`` what is
+    to be said of this night, and both name their files; ``tell`` sends that, and says what went wrong in doing so;
+    ``say`` is told what is begun.
     """
 
     now: Clock
@@ -60,7 +60,8 @@ class Means:
     order_of: Callable[[Request], Request]
     canary: Callable[[str, str], Canary]
     judge: Callable[[str, str | None], Sequence[Finding]]
-    report: Callable[[Night], Sequence[str]]
+    report: Callable[[], Sequence[str]]
+    page: Callable[[Night], Sequence[str]]
     tell: Callable[[Night], str | None]
     say: Callable[[str], object]
 
@@ -104,24 +105,25 @@ class NightWork:
             if stage in self.night.over and stage is not Stage.LEASE:
                 continue
             self.means.say(f"{self.night.name}: {stage}")
-            try:
-                results = work()
-            except FleetError as error:
-                results = {FLEET: Done(Status.FAILED, str(error), int(error.exit_code))}
-            except (
-                Exception
-            ) as error:  # nobody watches: a bug in one stage must not cost the page that would tell of it
-                self.means.say(traceback.format_exc())
-                results = {FLEET: Done(Status.FAILED, f"{type(error).__name__}: {error}", int(ExitCode.FAILED))}
-            self.night.put(stage, results)
+            self.night.put(stage, self._guarded(work))
             if stage is Stage.CANARY:
-                self._judge_health()
+                self.night.put(stage, self._guarded(self._judge_health))
             if stage not in self.night.over:
                 self.night.over.append(stage)
             self.nights.save(self.night)
         self.night.ended_utc = stamp(self.means.now())
         self.nights.save(self.night)
-        self.means.report(self.night)  # once more: how the last stages went belongs on the page
+        self.means.page(self.night)  # once more: how the last stages went belongs on the page
+
+    def _guarded(self, work: Callable[[], Results]) -> Results:
+        """What a stage came to. Nobody watches, so not even a bug may cost the page that would tell of it."""
+        try:
+            return work()
+        except FleetError as error:
+            return {FLEET: Done(Status.FAILED, str(error), int(error.exit_code))}
+        except Exception as error:
+            self.means.say(traceback.format_exc())
+            return {FLEET: Done(Status.FAILED, f"{type(error).__name__}: {error}", int(ExitCode.FAILED))}
 
     # --- who takes part -----------------------------------------------------------------------------------------
 
@@ -138,7 +140,7 @@ class NightWork:
         found = []
         for entry in self.entries:
             done = self.night.done(Stage.LEASE, entry.name)
-            if done is not None and done.status is not Status.LEFT_OUT and done.code != ExitCode.UNREACHABLE:
+            if done is None or (done.status is not Status.LEFT_OUT and done.code != ExitCode.UNREACHABLE):
                 found.append(entry)
         return found
 
@@ -179,8 +181,9 @@ class NightWork:
             results[entry.name] = Done(Status.SICK if sick else Status.OK, judged.trouble or judged.seen, int(code))
         return results
 
-    def _judge_health(self) -> None:
+    def _judge_health(self) -> Results:
         """Each board's health after lease, check and canary; who has not passed often enough yet is left out."""
+        results: Results = {}
         for board in self.night.boards:
             out = self.night.out(board)
             if out is None and self.night.done(Stage.CANARY, board) is None:
@@ -190,7 +193,8 @@ class NightWork:
             now = self._note_health(board, None if out is None else f"{out[0]}: {out[1].what}")
             if out is None and now.state is State.BAD:
                 what = f"it passed, {now.passes} of the {self.returns} nights in a row after which it is good again"
-                self.night.put(Stage.CANARY, {board: Done(Status.LEFT_OUT, what, int(ExitCode.VERDICT))})
+                results[board] = Done(Status.LEFT_OUT, what, int(ExitCode.VERDICT))
+        return results
 
     def _note_health(self, board: str, trouble: str | None) -> Health:
         night, when = self.night.name, stamp(self.means.now())
@@ -252,7 +256,7 @@ class NightWork:
         return replace(request, boards=boards, only=only, most_repeats=request.repeats, set_point_of=record.campaign)
 
     def _report(self) -> Results:
-        return {FLEET: Done(Status.OK, ", ".join(self.means.report(self.night)))}
+        return {FLEET: Done(Status.OK, ", ".join([*self.means.report(), *self.means.page(self.night)]))}
 
     def _notify(self) -> Results:
         problem = self.means.tell(self.night)

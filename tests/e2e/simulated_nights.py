@@ -114,7 +114,8 @@ class Lab:
             order_of=lambda request: judging.due(archive, request),
             canary=judging.canary(archive, suite.canary.band),
             judge=judging.judge(archive),
-            report=lambda _night: (),
+            report=lambda: (),
+            page=lambda _night: (),
             tell=lambda _night: None,
             say=lambda _text: None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,15 @@ def test_a_stage_that_fails_as_a_whole_is_on_the_page_and_the_others_do_what_the
 
     if hasattr(work.boards, stage) and stage != "canary":
         setattr(work.boards, stage, fails)
-    elif stage != "report":
-        object.__setattr__(work.means, stage, fails)
     else:
-        calls = iter([fails])
-        object.__setattr__(work.means, "report", lambda night: next(calls, lambda _: ())(night))
+        object.__setattr__(work.means, stage, fails)
     work.run()
     at = Stage({"tell": "notify"}.get(stage, stage))
     done = night.done(at, FLEET)
     assert done is not None and done.status is Status.FAILED and str(error) in done.what and done.code == 1
     assert night.over == list(Stage)
     assert len(list(lab.session.collected.glob(f"{night.name}/*/*"))) == 4  # measured all the same
+    assert stage != "canary" or not lab.health.read()  # nobody has said how they are
 
 
 def test_what_is_over_is_not_done_again_and_the_boards_are_taken_anew(lab: Lab) -> None:
@@ -83,6 +82,35 @@ def test_what_is_over_is_not_done_again_and_the_boards_are_taken_anew(lab: Lab) 
     work.run()
     assert driven == ["-canary", "", ""] and leased == [["a", "b"]]
     assert lab.health.read()["a"] == Health(State.GOOD, "", lab.health.read()["a"].since, night=night.name)
+
+
+def test_nobody_is_told_twice(lab: Lab) -> None:
+    night = begin("nightly", ["a", "b"], lab.now, None)
+    told: list[str] = []
+
+    def killed() -> Any:
+        raise SystemExit
+
+    for release in (killed, lab.release):
+        work = lab.work(night)
+        object.__setattr__(work.means, "tell", lambda one: told.append(one.name))
+        lab.release = release  # type: ignore
+        with contextlib.suppress(SystemExit):
+            work.run()
+        (night,) = lab.nights.load()
+    assert night.over == list(Stage) and told == [night.name]
+
+
+def test_a_broken_list_of_healths_costs_no_night(lab: Lab) -> None:
+    night = begin("nightly", ["a", "b"], lab.now, None)
+    (lab.session.home / "nightly").mkdir()
+    (lab.session.home / "nightly" / "health.json").write_text("{")
+    lab.work(night).run()
+    assert night.over == list(Stage)
+    for stage in (Stage.LEASE, Stage.CANARY):
+        done = night.done(stage, FLEET)
+        assert done is not None and "health.json" in done.what and done.code == 2
+    assert (lab.session.home / "nightly" / "health.json").read_text() == "{"
 
 
 def test_ctrl_c_gives_the_boards_back(lab: Lab) -> None:

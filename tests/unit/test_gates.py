@@ -128,6 +128,29 @@ def test_it_waits_until_the_gate_opens_and_tells_the_reason_each_time() -> None:
     assert wait.told == ["too hot; 0 of up to 10 s", "too hot; 0 of up to 10 s"]
 
 
+def test_a_set_point_moves_up_to_where_a_board_has_settled_and_stays_there() -> None:
+    cooling = [60.0, 55.0, 51.0, 48.0, 47.0] + [46.5] * 20
+    wait = Wait([seen(33.0), *(seen(celsius, "too hot") for celsius in cooling)], wait_s=300.0)
+    wait.watch.pass_(wait.ask, wait=True)
+
+    def ask(set_point_c: float | None) -> Seen:
+        wait.asked.append(set_point_c)
+        return seen(46.5) if set_point_c == 46.5 else next(wait._looks)
+
+    passed = wait.watch.pass_(ask, wait=True)
+    assert passed.set_point_c == 46.5 and passed.missed == () and 30.0 <= passed.waited_s < 90.0
+    assert wait.told[-1] == "settled at 46.5 °C: that is the set point now, no more 33.0"
+    assert wait.watch.pass_(ask, wait=True).waited_s == 0.0
+
+
+def test_a_set_point_of_the_suite_does_not_move() -> None:
+    wait = Wait([seen(46.5, "too hot")] * 99, wait_s=100.0)
+    wait.watch.limits = Limits(temperature_c=33.0, wait_s=100.0)
+    wait.watch.set_point_c = 33.0
+    passed = wait.watch.pass_(wait.ask, wait=True)
+    assert (passed.set_point_c, passed.missed) == (33.0, ("too hot",))
+
+
 def test_after_the_limit_it_goes_on_and_says_what_was_closed() -> None:
     wait = Wait([seen(50.0, "too hot", "too busy")] * 99)
     passed = wait.watch.pass_(wait.ask, wait=True)

@@ -231,5 +231,17 @@ def test_simulated_nights_are_a_series_of_their_own() -> None:
     }
 
 
+def test_a_cell_that_a_night_measures_under_two_clock_profiles_is_two_series() -> None:
+    as_is = {"clocks": {"profile": "as_is", "pinned": [], "not_pinned": []}}
+    both = runs("n1", "ada", [20.0] * 5) + runs("n1", "ada", [15.0] * 5, conditions=as_is, repeat=9)
+    nights = read_nights(both + runs("n2", "ada", [20.0] * 5))
+    cell = series_of("ada").cell
+    assert {series.cell: value.value for series, value in nights[0].values.items()} == {
+        f"{cell}, clocks pinned": 20.0,
+        f"{cell}, clocks as_is": 15.0,
+    }
+    assert [series.cell for series in nights[1].values] == [f"{cell}, clocks pinned"]
+
+
 def series_of(board: str) -> Series:
     return Series("qwen3-0.6b, 3 cores, basic/story, 64 new, ctx 4096", "generate_tps", "measured", board)

@@ -24,6 +24,7 @@ from analysis.report.model import LANGUAGES, Lang, Report
 from analysis.report.shown import mark_of, shown
 from analysis.report.words import Words
 from analysis.runs import MANUAL, MEASURED, SIMULATED, Run, Workload
+from analysis.writers.html.view import view
 from analysis.writers.report_markdown import page
 from analysis.writers.workbook import grids, workbook_bytes, write_workbook
 from analysis.writers.workbook.drawing import HEAD
@@ -325,6 +326,11 @@ def in_pages(report: Report, _tmp_path: Path) -> Numbers:
     return found
 
 
+def in_page(report: Report, _tmp_path: Path) -> Numbers:
+    """What the HTML page's data has of each speed."""
+    return {(row["title"], name, value["t"]) for row in view(report)["speed"] for name, value in row["values"].items()}
+
+
 def _metrics(report: Report) -> list[Metric]:
     return [CLAIMED[name] for name in dict.fromkeys(name for row in report.speed for name in row.values)]
 
@@ -338,8 +344,8 @@ def of_rows(report: Report) -> Numbers:
     }
 
 
-WRITERS: dict[str, Callable[[Report, Path], Numbers]] = {"workbook": in_workbook, "pages": in_pages}
-WHOLE = ("workbook",)  # writers that show every number; the others show some of them
+WRITERS: dict[str, Callable[[Report, Path], Numbers]] = {"workbook": in_workbook, "pages": in_pages, "page": in_page}
+WHOLE = ("workbook", "page")  # writers that show every number; the others show some of them
 
 
 @pytest.mark.parametrize("writer", WRITERS)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from analysis.clocks import Clock, Clocks
 from analysis.diagnosis import checks_board, checks_clocks, checks_log
 from analysis.diagnosis.finding import Finding, Left, State
 from analysis.diagnosis.observed import Observed
@@ -82,6 +83,20 @@ def test_a_low_clock_says_what_to_do_about_it() -> None:
     assert "firmware" in checks_clocks.dram_clock(seen(clocks=clocks(dmc=528_000_000))).action
     limited = facts(dmc={"node": "dmc", "available_hz": [528_000_000, 2_112_000_000], "max_hz": 1_068_000_000})
     assert "max_freq" in checks_clocks.dram_clock(seen(clocks=clocks(dmc=1_068_000_000), before=limited)).action
+
+
+def test_the_delay_of_a_pin_is_no_low_clock_and_a_pin_that_never_took_is() -> None:
+    before = facts(dmc={"node": "dmc", "available_hz": [528_000_000, 2_112_000_000], "cur_hz": 528_000_000})
+    late = seen(before=before)
+    (dmc,) = [one for one in late.clocks.clocks if one.kind == "dmc"] if late.clocks else []
+    mixed = replace(dmc, residency_ms={528_000_000: 4000.0, 2_112_000_000: 1000.0})
+    stuck = replace(dmc, residency_ms={528_000_000: 5000.0})
+    capped = replace(dmc, residency_ms={1_560_000_000: 4000.0, 2_112_000_000: 1000.0})
+
+    def state(clock: Clock) -> State:
+        return checks_clocks.dram_clock(seen(before=before, clocks=Clocks("pinned", (clock,)))).state
+
+    assert [state(one) for one in (mixed, stuck, capped)] == [State.FINE, State.FOUND, State.FOUND]
 
 
 def test_without_a_node_what_is_left_is_laid_at_the_drams_door_up_to_its_lowest_clock() -> None:

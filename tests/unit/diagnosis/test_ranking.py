@@ -53,6 +53,11 @@ def test_a_cause_of_less_than_half_of_the_runs_is_none_of_the_cell() -> None:
     assert (ranked[0].finding.check, ranked[0].runs, ranked[0].of_runs) == ("dram_clock", 2, 3)
 
 
+def test_the_rest_stands_behind_every_cause_that_is_worth_a_word() -> None:
+    low = seen(token_ms=90, prompt_ms=210, clocks=clocks(**SLOW_CPU))  # 10 ms explained, 50 not
+    assert names(low)[:2] == ["cpu_clock", "unexplained"]
+
+
 def test_the_rest_is_said_to_be_unexplained() -> None:
     told = explain("t", [seen(token_ms=60)])
     assert told.causes[0].finding.check == "unexplained"
