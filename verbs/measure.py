@@ -170,9 +170,12 @@ def drive(session: Session, order: Order, **how: Any) -> CampaignResult:
 
 
 def table(session: Session, format: str, campaign: str) -> str:
-    """What a campaign gave, cell by cell."""
+    """What a campaign gave, cell by cell; as wide as the terminal (or ``COLUMNS``), in a pipe as wide as it gets."""
+    import shutil
+
     from analysis.cells import cells
     from analysis.writers import bench as bench_table
     from verbs.evidence import read_through_store
 
-    return bench_table(cells(read_through_store(session, campaign)), format)
+    width = shutil.get_terminal_size(fallback=(0, 0)).columns
+    return bench_table(cells(read_through_store(session, campaign)), format, width)

@@ -18,8 +18,8 @@ FORMATS: dict[str, Callable[[Sequence[Cell]], str]] = {
 }
 
 
-def bench(cells: Sequence[Cell], form: str = "table") -> str:
-    """The table of ``bench`` as ``--format`` asks for it. Raises UnknownFormat."""
+def bench(cells: Sequence[Cell], form: str = "table", width: int = 0) -> str:
+    """The table of ``bench`` as ``--format`` asks for it, drawn ``width`` columns wide. Raises UnknownFormat."""
     if form not in FORMATS:
         raise UnknownFormat(form, tuple(FORMATS))
-    return FORMATS[form](cells)
+    return bench_table(cells, width) if form == "table" else FORMATS[form](cells)

@@ -25,6 +25,7 @@ class Column:
 
     heading: str
     right: bool = False
+    metric: Metric | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def table_of(cells: Sequence[Cell]) -> Table:
     columns += [Column("workload")] if with_workload else []
     columns += [Column("clocks")] if with_clocks else []
     outcome_column = len(columns)
-    columns += [Column("outcome"), *(Column(f"{m.title} {m.unit}", right=True) for m in metrics)]
+    columns += [Column("outcome"), *(Column(f"{m.title} {m.unit}", right=True, metric=m) for m in metrics)]
     columns += [Column("n", right=True)]
     columns += [Column("origin")] if with_origin else []
     rows = []

@@ -8,14 +8,17 @@ from tabulate import tabulate
 
 from analysis.cells import Cell
 from analysis.text import markdown, plain
+from analysis.writers.fitted import fitted
 from analysis.writers.rows import Value
 from analysis.writers.table import Table, table_of
 
 _CELL_LIMIT = 60  # characters; a board name is at most 121, and a table wider than the screen is no table
 
 
-def bench_table(cells: Sequence[Cell]) -> str:
-    """The table of these cells with its notes, for a terminal."""
+def bench_table(cells: Sequence[Cell], width: int = 0) -> str:
+    """The table of these cells with its notes, ``width`` columns wide; 0 is as wide as it gets."""
+    if width:
+        return fitted(table_of(cells), cells, width)
     return _render(table_of(cells), "simple", lambda text: plain(text, _CELL_LIMIT), plain)
 
 

@@ -13,6 +13,7 @@ def test_without_any_evidence_the_reports_stand_on_what_is_published_and_predict
         "reports/feasibility_report.en.md",
         "reports/benchmark_log.md",
         "reports/report.xlsx",
+        "reports/report.html",
     ]
     text = (home.folder / "reports" / "final_report.en.md").read_text(encoding="utf-8")
     assert "measured on a real board: none" in text and "They say nothing about any real board" not in text

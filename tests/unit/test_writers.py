@@ -199,10 +199,51 @@ def test_no_text_of_a_board_breaks_the_lines_of_a_table_or_moves_the_cursor(boar
         text.encode()
     lines = writers.bench(cells([run]), "table").splitlines()
     assert len(lines) == 5
+    narrow = writers.bench(cells([run]), "table", 60)
+    assert not any(c != "\n" and not c.isprintable() for c in narrow)
 
 
 def test_text_in_markdown_stays_in_its_column_and_is_no_link() -> None:
     assert markdown("a|b [x](http://e) <img>") == r"a\|b \[x\](http\://e) \<img\>"
+
+
+FLEET = [
+    *(replace(GOOD, run=f"{n}", generate_tps=20.0 + n / 10, ttft_ms=200.0 + n) for n in range(4)),
+    replace(SIMULATED, npu_cores=2),
+    replace(GOOD, board="rk3588-by-hand", origin="manual"),
+]
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_the_table_is_no_wider_than_the_terminal(width: int) -> None:
+    long = replace(TIMEOUT, board="a-board-with-a-long-name.rack-7.lab.example.org", reason="word " * 60)
+    for runs in (FLEET, [*FLEET, long]):
+        text = bench_table(cells(runs), width)
+        assert max(map(len, text.splitlines())) <= width
+        assert "20.15" in text and "every row: model qwen3-0.6b" in text
+
+
+def test_intervals_are_shown_where_there_is_room_for_them() -> None:
+    wide, narrow, narrowest = (bench_table(cells(FLEET), width) for width in (160, 88, 80))
+    assert "20.15 (20.00–20.30)" in wide and "201.5 (200.0–203.0)" in wide
+    assert "20.15 (20.00–20.30)" in narrow and "(200.0–203.0)" not in narrow
+    assert "20.15" in narrowest and "–" not in narrowest
+
+
+def test_a_letter_behind_each_number_says_that_no_real_board_of_ours_measured_it() -> None:
+    text = bench_table(cells(FLEET), 100)
+    (played,) = (line for line in text.splitlines() if line.startswith("rk3588-v"))
+    (by_hand,) = (line for line in text.splitlines() if line.startswith("rk3588-by-hand"))
+    (real,) = (line for line in text.splitlines() if line.startswith("rk3588-a"))
+    assert played.count(" S") == 4 and by_hand.count(" M") == 4 and " S" not in real
+    assert "S: simulated, made by a virtual board" in text and "M: from a log made by hand." in text
+
+
+def test_what_is_alike_in_every_row_is_said_once() -> None:
+    text = bench_table(cells([GOOD, replace(GOOD, board="rk3588-b")]), 80)
+    assert text.splitlines()[0].split()[:2] == ["board", "outcome"]
+    assert text.endswith("every row: model qwen3-0.6b, cores 3, n 1")
+    assert "every row" not in bench_table(cells([GOOD]), 80)
 
 
 # The files
