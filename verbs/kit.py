@@ -93,3 +93,10 @@ def leave(code: int) -> None:
     """End with this exit code."""
     if code:
         raise Exit(code=code)
+
+
+def width() -> int:
+    """Columns of the terminal, or as ``COLUMNS`` says; 0 in a pipe, where a table is as wide as it gets."""
+    import shutil
+
+    return shutil.get_terminal_size(fallback=(0, 0)).columns

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Context, Exit
 
-from verbs.kit import BOARD, FORMAT, INTERRUPTED, headline, leave, open_session, stderr, verb
+from verbs.kit import BOARD, FORMAT, INTERRUPTED, headline, leave, open_session, stderr, verb, width
 from verbs.results import pull, summaries
 
 if TYPE_CHECKING:
@@ -170,12 +170,9 @@ def drive(session: Session, order: Order, **how: Any) -> CampaignResult:
 
 
 def table(session: Session, format: str, campaign: str) -> str:
-    """What a campaign gave, cell by cell; as wide as the terminal (or ``COLUMNS``), in a pipe as wide as it gets."""
-    import shutil
-
+    """What a campaign gave, cell by cell."""
     from analysis.cells import cells
     from analysis.writers import bench as bench_table
     from verbs.evidence import read_through_store
 
-    width = shutil.get_terminal_size(fallback=(0, 0)).columns
-    return bench_table(cells(read_through_store(session, campaign)), format, width)
+    return bench_table(cells(read_through_store(session, campaign)), format, width())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from invoke import Context
 
 from verbs.evidence import held_against_physics, known_models, read_through_store, store_of
-from verbs.kit import BOARD, FORMAT, headline, leave, open_session, verb
+from verbs.kit import BOARD, FORMAT, headline, leave, open_session, verb, width
 
 if TYPE_CHECKING:
     from fleet.session import Session
@@ -130,7 +130,7 @@ def import_(
         for written in summaries(session):
             print(f"wrote {written}", file=sys.stderr)
     runs = held_against_physics(session, (read_run(run_files(folder)) for folder in [*done.known, *done.added]))
-    print(bench_table(cells(runs), format))
+    print(bench_table(cells(runs), format, width()))
 
 
 def pull(session: Session, board: Sequence[str] | None) -> int:

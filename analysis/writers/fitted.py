@@ -20,7 +20,7 @@ from analysis.writers.rows import Value
 from analysis.writers.table import Column, Table
 
 _LETTERS = {SIMULATED: "S", MANUAL: "M"}
-_LEGEND = "M: from a log made by hand."
+_LEGEND = "M: manual, from a log made by hand."
 _KEPT = ("outcome",)  # how it ended is never said below only
 _NARROWEST = 8  # characters of a broken word
 _BETWEEN = 2  # blanks between two columns, as tabulate has them

@@ -236,7 +236,7 @@ def test_a_letter_behind_each_number_says_that_no_real_board_of_ours_measured_it
     (by_hand,) = (line for line in text.splitlines() if line.startswith("rk3588-by-hand"))
     (real,) = (line for line in text.splitlines() if line.startswith("rk3588-a"))
     assert played.count(" S") == 4 and by_hand.count(" M") == 4 and " S" not in real
-    assert "S: simulated, made by a virtual board" in text and "M: from a log made by hand." in text
+    assert "S: simulated, made by a virtual board" in text and "M: manual, from a log made by hand." in text
 
 
 def test_what_is_alike_in_every_row_is_said_once() -> None:
