@@ -65,14 +65,13 @@ def spoken(environ: Mapping[str, str]) -> str:
 
 def given(session: Session) -> Given:
     """All that is known: claims of what is collected, published and predicted, and what they are about."""
-    from analysis.claiming import claims
     from analysis.constants import RESERVE_BYTES
     from analysis.references import REFERENCES, load_references
     from analysis.report.boards import read_boards
     from analysis.report.given import BoardClass, Given
     from fleet import defaults
     from fleet.model_files import lies_here
-    from verbs.evidence import known_models, read_through_store
+    from verbs.evidence import claims_of, read_through_store
 
     catalogue = session.catalogue()
     files = [one for model in catalogue.models for one in model.files_for(standin=False)]
@@ -89,7 +88,7 @@ def given(session: Session) -> Given:
         context=defaults.MAX_CONTEXT_LEN,
     )
     return Given(
-        claims=claims(runs, references, known_models(session), context=board_class.context),
+        claims=claims_of(session, runs, references),
         models=models,
         board_class=board_class,
         boards=read_boards(session.collected, runs),
