@@ -1,7 +1,8 @@
 """The pages that tell a person what to type, and the fences of shell commands on them.
 
-A fence says what it is: ``sh test`` is typed by a test in a fresh folder with virtual boards, ``sh board`` needs what no
-test has (a real board, a download, the vendor's toolkit) and is read only. Output and logs are ``text`` or ``log``.
+A fence says what it is: ``sh test`` is typed by a test in a fresh folder with virtual boards; ``sh board`` is read
+only, for it needs what no test has (a real board, a download, the vendor's toolkit) or takes too long. Output and logs
+are ``text`` or ``log``.
 """
 
 from __future__ import annotations

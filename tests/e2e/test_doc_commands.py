@@ -1,7 +1,8 @@
 """What README and docs/ tell a person to type, typed: in a fresh folder, on virtual boards, page after page.
 
 The folder has what a clone has (the inventory that ships, its boards made faster) and, for pages that begin with a log
-in the reader's hand, the good log of the guide. One folder and one pair of boards serve all pages, as they serve a reader.
+in the reader's hand, the good log of the guide. One folder and one pair of boards serve all pages, as they serve a
+reader.
 """
 
 from __future__ import annotations
