@@ -42,8 +42,8 @@ def test_every_command_of_the_pages_works_in_the_order_of_the_pages(home: Home) 
     assert {fence.page.name[:2] for fence in typed} >= {"RE", "01", "02", "03", "04", "05", "06", "07", "ni"}
     for fence in typed:
         done = subprocess.run(
-            ["sh", "-ex"],
-            input=fence.text,
+            ["sh", "-exc", fence.text],
+            stdin=subprocess.DEVNULL,
             cwd=home.folder,
             env=environment,
             text=True,
