@@ -160,10 +160,10 @@ def _part_of(data: Mapping[str, Any], catalogue: Catalogue, folder: Path) -> Mat
 def same(record: Record, request: Request) -> None:
     """Refuse to go on with another request than the one a campaign was begun with. Raises ConfigError."""
     then, now = dict(record.asked), asked(request)
-    compared = [(then, now)]
+    compared: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
     if len(then["parts"]) == len(now["parts"]):
         compared += zip(then.pop("parts"), now.pop("parts"), strict=True)
-    for was, is_now in compared:
+    for was, is_now in [*compared, (then, now)]:
         for key in is_now:
             if is_now[key] == was.get(key):
                 continue

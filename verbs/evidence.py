@@ -6,10 +6,12 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from analysis.claims import Claim
     from analysis.predictions import KnownModel
+    from analysis.references import Reference
     from analysis.runs import Run
     from fleet.session import Session
 
@@ -49,6 +51,21 @@ def held_against_physics(session: Session, runs: Iterable[Run]) -> tuple[Run, ..
 
     models = known_models(session)
     return gated(runs, {name: one.architecture for name, one in models.items() if one.architecture is not None})
+
+
+def claims_of(session: Session, runs: Sequence[Run], references: Sequence[Reference]) -> tuple[Claim, ...]:
+    """Everything that is claimed, for every model of the catalogue and on every real board with measurements."""
+    from analysis.claiming import claims
+    from analysis.own_predictions import own_predictors
+    from analysis.predictions import Generic
+    from analysis.runs import MEASURED
+    from fleet import defaults
+
+    models = known_models(session)
+    own = own_predictors(runs, models, defaults.NOMINAL_RUNTIME)
+    boards = {run.board for run in runs if run.origin == MEASURED}
+    context = defaults.MAX_CONTEXT_LEN
+    return claims(runs, references, models, predictors=(*own, Generic(models)), boards=boards, context=context)
 
 
 def known_models(session: Session) -> dict[str, KnownModel]:

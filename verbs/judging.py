@@ -135,7 +135,7 @@ def canary(archive: Archive, bands: Mapping[str, tuple[float, float]]) -> Callab
 
     def of_board(campaign: str, board: str) -> Canary:
         from analysis.metrics import BY_NAME
-        from analysis.nights.health import Band, band_of
+        from analysis.nights.band import Band, band_of
         from analysis.repeats import STEADY
         from fleet.nightly.stages import Canary
 

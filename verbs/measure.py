@@ -106,13 +106,14 @@ def bench(
 
 @verb(help={"format": FORMAT})
 def demo(_c: Context, format: str = "table") -> None:
-    """Run the whole pipeline on the virtual boards of the inventory.
+    """Run the whole pipeline on the virtual boards of the inventory, up to the reports.
 
     invoke demo
     """
     from fleet import virtual_boards
     from fleet.errors import ConfigError
     from fleet.options import Bench, order
+    from verbs.report import write_report
 
     session = open_session()
     names = [entry.name for entry in session.inventory.boards if entry.virtual is not None]
@@ -124,6 +125,8 @@ def demo(_c: Context, format: str = "table") -> None:
         print(table(session, format, asked.campaign))
         for path in summaries(session):
             print(f"wrote {path}", file=sys.stderr)
+        for written in write_report(session):
+            print(f"wrote {session.shown(written)}", file=sys.stderr)
         print(f"raw logs in {session.shown(session.collected / asked.campaign)}", file=sys.stderr)
     finally:
         virtual_boards.stop(names, session.virtual_state)

@@ -232,11 +232,10 @@ def morning(session: Session, night: Night, health: HealthBook) -> Morning:
 
 def write_reports(session: Session) -> list[str]:
     """Whatever is derived from all evidence, as ``collect`` and ``report`` write it; the names of the files."""
-    from analysis.writers.report_markdown import write_pages
-    from verbs.report import made
+    from verbs.report import write_report
     from verbs.results import summaries
 
-    return [*summaries(session), *(session.shown(path) for path in write_pages(made(session, "zh"), session.reports))]
+    return [*summaries(session), *(session.shown(path) for path in write_report(session))]
 
 
 def write_page(session: Session, found: Morning) -> list[str]:

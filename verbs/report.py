@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from invoke import Context
 from verbs.kit import open_session, verb
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analysis.report.given import Given, ModelEntry
     from analysis.report.model import Report
     from fleet.config.catalogue import Model
@@ -17,24 +20,32 @@ if TYPE_CHECKING:
     from fleet.session import Session
 
 
-@verb(help={"lang": "zh or en; default zh"})
-def report(_c: Context, lang: str = "zh") -> None:
-    """Write the final report, the feasibility report and the log.
+@verb(help={"lang": "zh or en; default: zh where the locale is Chinese, else en"})
+def report(_c: Context, lang: str = "") -> None:
+    """Write the final and the feasibility report, log, workbook and page.
 
     invoke report
     invoke report --lang en
     """
+    session = open_session()
+    for path in write_report(session, lang):
+        print(session.shown(path))
+
+
+def write_report(session: Session, lang: str = "") -> tuple[Path, ...]:
+    """Every form of the report; returns the files. Raises ConfigError, CannotRead, CannotWrite."""
     from analysis.writers.html import write_html
     from analysis.writers.report_markdown import write_pages
+    from analysis.writers.workbook import write_workbook
 
-    session = open_session()
-    report = made(session, lang)
-    for path in (*write_pages(report, session.reports), write_html(report, session.collected, session.reports)):
-        print(session.shown(path))
+    report, folder = made(session, lang), session.reports
+    pages = write_pages(report, folder)
+    return (*pages, write_workbook(report, folder), write_html(report, session.collected, folder))
 
 
 def made(session: Session, lang: str) -> Report:
     """The report as data, for any writer. Raises ConfigError for a language that there is not."""
+    lang = lang or spoken(os.environ)
     from analysis.report.build import build_report
     from analysis.report.model import LANGUAGES
     from fleet.errors import ConfigError
@@ -46,16 +57,21 @@ def made(session: Session, lang: str) -> Report:
     raise ConfigError(what, key="--lang", hint="invoke report --lang en")
 
 
+def spoken(environ: Mapping[str, str]) -> str:
+    """The language of messages by the locale, as POSIX has it: the first of the three that is set says it."""
+    told = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
+    return "zh" if told.casefold().startswith("zh") else "en"
+
+
 def given(session: Session) -> Given:
     """All that is known: claims of what is collected, published and predicted, and what they are about."""
-    from analysis.claiming import claims
     from analysis.constants import RESERVE_BYTES
     from analysis.references import REFERENCES, load_references
     from analysis.report.boards import read_boards
     from analysis.report.given import BoardClass, Given
     from fleet import defaults
     from fleet.model_files import lies_here
-    from verbs.evidence import known_models, read_through_store
+    from verbs.evidence import claims_of, read_through_store
 
     catalogue = session.catalogue()
     files = [one for model in catalogue.models for one in model.files_for(standin=False)]
@@ -72,7 +88,7 @@ def given(session: Session) -> Given:
         context=defaults.MAX_CONTEXT_LEN,
     )
     return Given(
-        claims=claims(runs, references, known_models(session), context=board_class.context),
+        claims=claims_of(session, runs, references),
         models=models,
         board_class=board_class,
         boards=read_boards(session.collected, runs),

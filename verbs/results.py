@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from verbs.evidence import held_against_physics, known_models, read_through_store, store_of
+from verbs.evidence import claims_of, held_against_physics, read_through_store, store_of
 from verbs.kit import BOARD, FORMAT, headline, leave, open_session, verb
 
 if TYPE_CHECKING:
@@ -173,7 +173,6 @@ def make_room(session: Session, board: Sequence[str] | None) -> int:
 def summaries(session: Session, *, rebuild: bool = False) -> list[str]:
     """Write reports/summary.csv, .xlsx and results.sqlite from everything collected; returns their paths."""
     from analysis.cells import cells
-    from analysis.claiming import claims
     from analysis.references import REFERENCES, load_references
     from analysis.store import save_derived
     from analysis.writers import csv, xlsx
@@ -183,5 +182,5 @@ def summaries(session: Session, *, rebuild: bool = False) -> list[str]:
     csv.write_summary(runs, paths[0])
     xlsx.write_summary(runs, cells(runs), paths[1])
     references = load_references(session.file(str(REFERENCES)))
-    save_derived(store_of(session), runs, references, claims(runs, references, known_models(session)))
+    save_derived(store_of(session), runs, references, claims_of(session, runs, references))
     return [session.shown(path) for path in paths]

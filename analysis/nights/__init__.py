@@ -8,7 +8,7 @@ gives the same verdict whenever it is asked, and a night that was cut short is j
 ``fast``      each night against the ones before it; what falls out is measured again before anybody is woken
 ``slow``      the last week against the weeks before: a note, for what is too small for the fast tier
 ``verdict``   all series of a night together: one board down is the board's fault, all of them are the software's
-``health``    whether a board may be trusted tonight, from its canary
+``band``      where a board's canary is expected to be
 
 The caller's part, each night::
 

@@ -23,17 +23,19 @@ def shown(value: Value, metric: Metric, say: Words, unit: str = "") -> str:
         if (low, high) != (parts[0], parts[0]):
             parts.append(f"({low}–{high})")
     parts += [unit] if unit else []
-    if value.origin.letter:
-        parts.append(value.origin.letter)
-    elif value.basis is Basis.OWN_PREDICTION:
-        parts.append(Origin.PREDICTED.letter)
-    if value.origin is Origin.SIMULATED and not value.n:
-        parts.append(Origin.PREDICTED.letter)
+    parts += [mark] if (mark := mark_of(value)) else []
     if value.n:
         parts.append(f"n={value.n}")
     if value.basis is Basis.PROVISIONAL:
         parts.append(say("暂定", "provisional"))
     return " ".join(parts)
+
+
+def mark_of(value: Value) -> str:
+    """The letters beside it; both of them for what is predicted from simulated runs."""
+    predicted = value.basis is Basis.OWN_PREDICTION or (value.origin is Origin.SIMULATED and not value.n)
+    letters = (value.origin.letter, Origin.PREDICTED.letter if predicted else "")
+    return " ".join(dict.fromkeys(letter for letter in letters if letter))
 
 
 def cell_text(cell: Cell, say: Words) -> str:

@@ -7,20 +7,19 @@ The same evidence gives the same bytes: rows are sorted, and the workbook says n
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import xlsxwriter
-from xlsxwriter.url import Url
 
 from analysis.cells import Cell
 from analysis.metrics import Label, Metric
 from analysis.runs import SIMULATED, Run
 from analysis.text import spreadsheet
 from analysis.writers.files import write_whole
+from analysis.writers.log_links import LINKS, log_link
 from analysis.writers.rows import Value, cell_columns, cell_row, run_columns, run_row, sorted_runs
 
 _CREATED = datetime(2000, 1, 1)  # XlsxWriter takes no zone; it would put the present otherwise
@@ -35,7 +34,6 @@ _WIDE = {
     "workload": 34,
     "campaign": 24,
 }
-_LINKS = 65_000  # Excel has no more than 65,530 on a sheet
 
 
 def write_summary(runs: Iterable[Run], cells: Sequence[Cell], path: Path) -> None:
@@ -83,29 +81,10 @@ def _runs_sheet(book: Any, formats: _Formats, runs: Sequence[Run], path: Path) -
     headed: list[tuple[str, Label | Metric]] = [(column.heading, column) for column in columns]
     _table(sheet, formats, headed, rows, "Runs", [run.origin == SIMULATED for run in runs], freeze=3)
     at = [column.name for column in columns].index("log")
-    for line, run in enumerate(runs[:_LINKS], 1):
-        target = _link(run, path)
-        if target is not None:
-            form = formats.get(simulated=run.simulated, link=True)
-            link = _Slashed(target)
-            link.text = spreadsheet(run.log or "")
-            sheet.write_url(line, at, link, form)
-
-
-class _Slashed(Url):  # type: ignore[misc]
-    """A link to a file with slashes: XlsxWriter writes backslashes, which only Windows follows."""
-
-    def _target(self) -> str:
-        return str(super()._target()).replace("\\", "/")
-
-
-def _link(run: Run, path: Path) -> str | None:
-    """The log as seen from the workbook; None where a name in it is not one that we would give."""
-    if run.log_file is None or run.log is None:
-        return None
-    relative = Path(os.path.relpath(run.log_file.absolute(), path.absolute().parent)).as_posix()
-    harmless = relative.isascii() and relative.isprintable() and not set(relative) & set('#?%"<>|:*\\')
-    return f"external:{relative}" if harmless and len(relative) < 1000 else None
+    for line, run in enumerate(runs[:LINKS], 1):
+        link = log_link(run, path.parent)
+        if link is not None:
+            sheet.write_url(line, at, link, formats.get(simulated=run.simulated, link=True))
 
 
 def _cells_sheet(book: Any, formats: _Formats, cells: Sequence[Cell]) -> None:

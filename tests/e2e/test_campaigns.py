@@ -130,19 +130,22 @@ def test_a_suite_is_the_options_of_bench_and_those_that_are_typed_win(home: Home
 
 
 def test_a_plan_is_shown_with_what_it_takes_and_nothing_is_run(home: Home) -> None:
-    night(home, models=["qwen3-0.6b", "qwen3-8b"], cores=[3], contexts=[512, 4096], repeats=2)
+    night(home, models=["qwen3-0.6b", "qwen3-4b", "qwen3-8b"], cores=[3], contexts=[512, 4096], repeats=2)
     home.inventory({"a": virtual()})
     done = home.invoke("bench", "--suite", "nightly", "--dry-run", "--format", "json")
     rows = {(row["model"], row["context"]): row for row in json.loads(done.stdout)}
     assert {cell: row["runs"] for cell, row in rows.items()} == {
         ("qwen3-0.6b", 512): 3,
         ("qwen3-0.6b", 4096): 3,
-        ("qwen3-8b", 512): 3,
+        ("qwen3-4b", 512): 3,
+        ("qwen3-4b", 4096): 3,
+        ("qwen3-8b", 512): 0,
         ("qwen3-8b", 4096): 0,
     }
+    assert "--probe runs it guarded" in rows["qwen3-8b", 512]["skipped because"]
     assert "needs 7.80 GiB" in rows["qwen3-8b", 4096]["skipped because"]
-    assert 1 < rows["qwen3-0.6b", 512]["seconds a run"] < rows["qwen3-8b", 512]["seconds a run"] < 100
-    assert "9 runs" in done.stderr
+    assert 1 < rows["qwen3-0.6b", 512]["seconds a run"] < rows["qwen3-4b", 512]["seconds a run"] < 100
+    assert "12 runs" in done.stderr
     assert not home.collected.exists() and "demo_started" not in {line["event"] for line in home.truth("a")}
 
 

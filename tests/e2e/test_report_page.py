@@ -109,6 +109,8 @@ def test_every_section_has_its_rows_and_nothing_is_wider_than_the_window(opened:
     for section in ("verdicts", "speed", "memory", "cores", "fleet", "nights", "runs"):
         assert rows(page, section) > 3, section
     assert rows(page, "runs") == len(list(fleet(4, 2, 2)))
+    # What is out of sight is not laid out, and what is wider than its section would be cut there.
+    page.evaluate("document.querySelectorAll('section').forEach((one) => one.style.contentVisibility = 'visible')")
     for width in (1280, 700, 400):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width

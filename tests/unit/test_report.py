@@ -27,6 +27,7 @@ from analysis.runs import MEASURED, SIMULATED, Run, Workload
 from analysis.writers.report_markdown import page, write_pages
 from fleet.session import Session
 from verbs.report import given as given_by
+from verbs.report import spoken
 
 PROJECT = Path(__file__).parents[2]
 PAGES = ("final_report", "feasibility_report", "benchmark_log")
@@ -403,3 +404,17 @@ def test_every_number_has_basis_source_and_metric(nothing: Given, lang: Lang) ->
         for one in document.tables:
             assert all(len(row.cells) == len(one.columns) for row in one.rows), one.key
             assert all(cell.metric for row in one.rows for cell in row.cells if cell.values)
+
+
+@pytest.mark.parametrize(
+    ("environ", "lang"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_TW.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LANG": "de_DE.UTF-8", "LC_MESSAGES": "zh_CN"}, "zh"),
+        ({"LANG": "zh_CN", "LC_ALL": ""}, "zh"),
+    ],
+)
+def test_the_locale_says_the_language_where_nobody_does(environ: dict[str, str], lang: str) -> None:
+    assert spoken(environ) == lang

@@ -51,7 +51,7 @@ def test_the_marks_on_the_page_are_those_of_the_models() -> None:
 
 
 def test_the_command_by_hand_is_one_that_a_demo_of_1_2_3_takes(tmp_path: Path) -> None:
-    command = next(block for block in re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL) if "./demo " in block)
+    command = next(block for block in re.findall(r"```sh board\n(.*?)```", GUIDE, re.DOTALL) if "./demo " in block)
     words = shlex.split(command.replace("\\\n", " "), comments=True)
     start = words.index("./demo") + 1
     arguments = [word for word in words[start : words.index("echo")] if not word.startswith((">", "2>"))]
