@@ -2,6 +2,7 @@
 
 AnalysisError          file, what, hint; the class carries the exit code
 ├─ CannotRead     1    a folder or file that a person named is not there, or may not be read
+├─ BadReference   2    a file of published numbers or architectures is not what it has to be
 ├─ CannotWrite    1    a report can not be written where it belongs
 ├─ CannotCompare  2    what a person wants compared is not there, or is not two things
 └─ UnknownFormat  2    an option asks for an output format that there is not
@@ -33,6 +34,12 @@ class AnalysisError(Exception):
 
 class CannotRead(AnalysisError):
     """A folder or file that a person named is not there, or may not be read."""
+
+
+class BadReference(CannotRead):
+    """A file of published numbers or architectures is not what it has to be: people write these, as they do models."""
+
+    exit_code = 2
 
 
 class CannotWrite(AnalysisError):

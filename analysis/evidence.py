@@ -213,7 +213,7 @@ def _folders(parent: Path) -> list[Path]:
             finished = [entry for entry in entries if not entry.name.startswith(".")]
             names = [entry.name for entry in finished if entry.is_dir(follow_symlinks=False)]
     except OSError as error:
-        raise CannotRead(error.strerror or str(error), file=str(parent)) from error
+        raise CannotRead(f"can not be read: {error.strerror or error}", file=str(parent)) from error
     return [parent / name for name in sorted(names)]
 
 

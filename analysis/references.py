@@ -16,7 +16,8 @@ import yaml
 
 from analysis.architecture import Architecture, architecture_of
 from analysis.constants import GIB, MIB
-from analysis.errors import CannotRead
+from analysis.errors import BadReference
+from analysis.text import plain
 
 REFERENCES = Path("references")
 ARCHITECTURES = "architectures.yaml"
@@ -58,7 +59,7 @@ def load_references(folder: Path = REFERENCES) -> tuple[Reference, ...]:
     """Every row of every table, in the order of the file names."""
     files = [path for path in sorted(folder.glob("*.yaml")) if path.name != ARCHITECTURES]
     if not files:
-        raise CannotRead("has no file with published numbers", file=str(folder))
+        raise BadReference("has no file with published numbers", file=str(folder))
     return tuple(row for path in files for row in _rows(path))
 
 
@@ -70,7 +71,7 @@ def load_architectures(folder: Path = REFERENCES) -> dict[str, Architecture]:
         try:
             found[str(name)] = architecture_of(_mapping(numbers, path, str(name)))
         except ValueError as wrong:
-            raise CannotRead(f"{name}: {wrong}", file=str(path)) from None
+            raise BadReference(f"{name}: {wrong}", file=str(path)) from None
     return found
 
 
@@ -79,7 +80,7 @@ def _rows(path: Path) -> Iterator[Reference]:
         about = {key: _mapping(table, path, f"tables.{at}").get(key) for key in ("title", "source", "revision")}
         for key, text in about.items():
             if not isinstance(text, str) or not text:
-                raise CannotRead(f"tables.{at} has no {key} in words", file=str(path))
+                raise BadReference(f"tables.{at} has no {key} in words", file=str(path))
         shared = _mapping(table.get("conditions", {}), path, f"{about['title']}: conditions")
         for number, row in enumerate(_list(table.get("rows"), path, f"{about['title']}: rows")):
             where = f"{about['title']}: row {number + 1}"
@@ -91,10 +92,10 @@ def _reference(row: Mapping[str, Any], about: Mapping[str, Any], path: Path, whe
         good = key in _TEXTS and isinstance(value, str) and value
         counted = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e12
         if not good and not (key in _NUMBERS and counted):
-            raise CannotRead(f"{where}: {key}: {value!r} is not understood", file=str(path))
+            raise BadReference(f"{where}: {key}: {value!r} is not understood", file=str(path))
     memory = row.get("memory")
     if "model" not in row or "npu_cores" not in row or (memory is not None and row.get("memory_unit") not in _UNITS):
-        raise CannotRead(f"{where}: needs model, npu_cores, and a memory_unit of MiB or GiB", file=str(path))
+        raise BadReference(f"{where}: needs model, npu_cores, and a memory_unit of MiB or GiB", file=str(path))
     given: dict[str, Any] = {field.name: row[field.name] for field in fields(Reference) if field.name in row}
     # Rounded, for a published 1.24 GiB is no whole number of bytes.
     given["memory_bytes"] = None if memory is None else float(round(memory * _UNITS[row["memory_unit"]]))
@@ -104,17 +105,25 @@ def _reference(row: Mapping[str, Any], about: Mapping[str, Any], path: Path, whe
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         return _mapping(yaml.safe_load(path.read_text(encoding="utf-8")), path, "the file")
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as wrong:
-        raise CannotRead(f"can not be read: {wrong}", file=str(path)) from None
+    except OSError as wrong:
+        raise BadReference(f"can not be read: {wrong.strerror}", file=str(path)) from None
+    except UnicodeDecodeError as wrong:
+        raise BadReference(f"is not UTF-8 text (byte {wrong.start})", file=str(path)) from None
+    except yaml.MarkedYAMLError as wrong:
+        mark = wrong.problem_mark or wrong.context_mark
+        line = f" (line {mark.line + 1})" if mark else ""
+        raise BadReference(f"is not YAML: {wrong.problem or wrong.context}{line}", file=str(path)) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as wrong:  # ValueError: a date that there is not
+        raise BadReference(f"is not YAML: {plain(str(wrong))}", file=str(path)) from None
 
 
 def _mapping(value: object, path: Path, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise CannotRead(f"{where}: is not a mapping", file=str(path))
+        raise BadReference(f"{where}: is not a mapping", file=str(path))
     return value
 
 
 def _list(value: object, path: Path, where: str) -> list[Any]:
     if not isinstance(value, list):
-        raise CannotRead(f"{where}: is not a list", file=str(path))
+        raise BadReference(f"{where}: is not a list", file=str(path))
     return value

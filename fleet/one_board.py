@@ -127,7 +127,10 @@ class BoardList:
         elif error is not None:
             self._give_up(error)
         self._held.give_back(self.setting.connect)
-        self.setting.listener.board_ended(self.entry.name, error)
+        if self.stop.is_set():
+            self.setting.listener.board_moved(self.entry.name, "interrupted")
+        else:
+            self.setting.listener.board_ended(self.entry.name, error)
         return error
 
     def abandon(self) -> None:

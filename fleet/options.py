@@ -15,7 +15,7 @@ from fleet.config.catalogue import Catalogue, Kind, Model
 from fleet.config.images import Image, load_image
 from fleet.config.inventory import BoardEntry
 from fleet.config.prompts import load_prompts
-from fleet.config.yaml_file import name_of
+from fleet.config.yaml_file import meant, name_of
 from fleet.errors import ConfigError
 from fleet.plan import Request
 from fleet.run import CLOCK_PROFILES, SAFE_NAME
@@ -124,7 +124,11 @@ def named_suite(session: Session, name: str) -> Suite:
 
     if not SAFE_NAME.fullmatch(name):
         raise ConfigError(f"{name!r} is no suite's name", key="--suite")
-    return load_suite(session.file(f"{SUITES}/{name}.yaml"))
+    file = session.file(f"{SUITES}/{name}.yaml")
+    if not file.exists():
+        there = meant(name, sorted(path.stem for path in file.parent.glob("*.yaml")))
+        raise ConfigError(f"there is no suite {name!r} in {SUITES}/; {there}", key="--suite")
+    return load_suite(file)
 
 
 def named_model(catalogue: Catalogue, name: str) -> Model:

@@ -69,9 +69,11 @@ def push(
                 _tried(session, entry, own, wanted[entry.name], placed, listener, stop, open_boards)
         except FleetError as problem:
             error = problem
+            listener.board_ended(entry.name, error)
         except Interrupted:
-            pass
-        listener.board_ended(entry.name, error)
+            listener.board_moved(entry.name, "interrupted")
+        else:
+            listener.board_ended(entry.name, None)
         return Pushed(entry.name, placed, error)
 
     def leave() -> None:

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 
 from fleet import defaults
 from fleet.deadline import Deadline
-from fleet.errors import BoardError, ConnectionDropped, DeadlinePassed
+from fleet.errors import AuthenticationFailed, BoardError, ConnectionDropped, DeadlinePassed
 from fleet.lease import refused
 from fleet.push_manifest import Manifest, changed, forget
 from fleet.space import no_space
@@ -161,7 +161,7 @@ def send(
                         pipe.close()
         said.seek(0)
         message = tail(said.read(8192))
-    _look(board, exit_code, message, answer, doing)
+    look_at_end(board, exit_code, message, answer, doing)
     if not talk.done:
         raise Damaged("it ended and did not say that the file is there", hint="push again")
     return talk
@@ -269,7 +269,7 @@ class _Exchange:
         return True
 
 
-def _look(board: Board, exit_code: int, message: str, answer: dict[str, object], doing: str) -> None:
+def look_at_end(board: Board, exit_code: int, message: str, answer: dict[str, object], doing: str) -> None:
     """Raise what a session's end means."""
     if exit_code == 0:
         return
@@ -282,6 +282,9 @@ def _look(board: Board, exit_code: int, message: str, answer: dict[str, object],
         raise full
     if exit_code == DAMAGED:
         raise Damaged(message, hint="the same command again")
+    if exit_code == NO_CONNECTION and "Permission denied (" in message:
+        key = "chmod 600 on the key file, and push again" if "bad permissions" in message else ""
+        raise AuthenticationFailed(f"ssh is refused: {' '.join(message.split())}", board=board.name, hint=key)
     if exit_code == NO_CONNECTION:
         raise ConnectionDropped(message or "ssh gave up", hint="the same command again")
     raise BoardError(message or f"ended with {exit_code}")

@@ -21,13 +21,14 @@ LOG_LIMIT_BYTES = 64 * 2**20
 
 
 class _FileOrBoard(Argument):
-    """A positional that may be left out where a board is named; Invoke knows required ones only."""
+    """A positional that may be left out where a cell is named; Invoke knows required ones only."""
 
-    board: Argument
+    instead: tuple[Argument, ...]
 
     @property
     def value(self) -> Any:
-        return self._value if self._value is not None or self.board.value is None else ""
+        named = self._value is not None or not any(one.value for one in self.instead)
+        return self._value if named else ""
 
     @value.setter
     def value(self, value: str) -> None:
@@ -40,7 +41,7 @@ class _Explain(Task):  # type: ignore[type-arg]
         at = next(place for place, one in enumerate(arguments) if one.name == "path")
         plain = arguments[at]
         arguments[at] = path = _FileOrBoard(names=plain.names, kind=str, help=plain.help, positional=True)
-        path.board = next(one for one in arguments if one.name == "board")
+        path.instead = tuple(one for one in arguments if one.name in ("board", "model"))
         return arguments
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -77,6 +77,8 @@ def benchmark_log(found: Findings, conditions: tuple[Definition, ...], definitio
 
 
 def _speed(say: Words, rows: Iterable[SpeedRow], sees: bool) -> Table:
+    rows = tuple(rows)
+    alike = Counter(map(_place, rows))
     metrics: list[Metric] = [PEAK, GENERATE]
     metrics += [BY_NAME["image_encode_ms"], BY_NAME["vision_ttft_ms"]] if sees else [TTFT]
     metrics += [BY_NAME["prefill_tps"]]
@@ -93,12 +95,18 @@ def _speed(say: Words, rows: Iterable[SpeedRow], sees: bool) -> Table:
             Column("basis", say("依据与来源", "basis and source")),
             Column("evidence", say("证据", "evidence")),
         ),
-        rows=tuple(_speed_row(say, row, metrics) for row in rows),
+        rows=tuple(_speed_row(say, row, metrics, twins=alike[_place(row)] > 1) for row in rows),
         empty=say("还没有。", "None yet."),
     )
 
 
-def _speed_row(say: Words, row: SpeedRow, metrics: list[Metric]) -> Row:
+def _place(row: SpeedRow) -> tuple[object, ...]:
+    """What the first columns say of a row."""
+    return row.model, row.board, row.npu_cores, row.vision_cores, row.context
+
+
+def _speed_row(say: Words, row: SpeedRow, metrics: list[Metric], *, twins: bool) -> Row:
+    """``twins``: other rows differ by the workload alone, which is written where it is what tells them apart."""
     cores = str(row.npu_cores or NOTHING) + (f"+{row.vision_cores}" if row.vision_cores else "")
     return Row(
         row.model,
@@ -106,7 +114,7 @@ def _speed_row(say: Words, row: SpeedRow, metrics: list[Metric]) -> Row:
             words(row.title),
             words(row.board or say("（同类板）", "(any)")),
             words(cores),
-            words(str(row.context or NOTHING)),
+            words(row.workload if twins and row.workload else str(row.context or NOTHING)),
             *(
                 Cell(metric=metric, values=(row.values[metric.name],) if metric.name in row.values else ())
                 for metric in metrics

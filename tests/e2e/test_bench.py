@@ -140,6 +140,7 @@ def test_ctrl_c_says_what_still_runs_and_the_named_command_stops_it(home):
     finally:
         bench.kill()
     assert bench.returncode == 130
+    assert "a: interrupted\n" in told and "a: done" not in told
     assert "invoke attach --board a" in told and "invoke cancel --board a" in told
     assert json.loads(home.invoke("status", "--format", "json").stdout)[0]["state"] == "running"
     assert "cancelled" in home.invoke("cancel", "--board", "a").stdout

@@ -81,6 +81,7 @@ def test_a_failed_log_is_explained_by_its_class(tmp_path: Path) -> None:
     [
         (("missing.log",), "No such file"),
         (("--board", "x"), "say of what"),
+        (("--model", "qwen3-0.6b"), "say of what"),
         (("-", "--format", "csv"), "none of table, json, md"),
         (("--board", "x", "--model", "qwen3-0.6b"), "no run of qwen3-0.6b"),
         ((".",), "Is a directory"),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from fleet import defaults
-from fleet.errors import ConfigError
+from fleet.errors import AuthenticationFailed, ConfigError, ConnectionDropped, FleetError
 from fleet.push_manifest import Manifest, forget, manifest_of
-from fleet.push_session import Conversation, Damaged
+from fleet.push_session import Conversation, Damaged, look_at_end
+from fleet.ssh.connection import Board
 
 CHUNK = 1000
 DATA = os.urandom(3 * CHUNK) + b"end"
@@ -167,3 +170,18 @@ def test_a_file_that_is_written_while_it_is_read_is_an_error(
     with pytest.raises(ConfigError, match="changed while it was read") as error:
         manifest_of(local, chunk_bytes=CHUNK, cache=cache)
     assert error.value.file == str(local) and not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "hint"),
+    [
+        ('Load key "k": bad permissions\nroot@h: Permission denied (publickey).', AuthenticationFailed, "chmod 600"),
+        ("root@h: Permission denied (publickey,password).", AuthenticationFailed, ""),
+        ("client_loop: send disconnect: Broken pipe", ConnectionDropped, "the same command again"),
+    ],
+)
+def test_a_login_that_ssh_is_refused_is_no_dropped_connection(said: str, error: type[FleetError], hint: str) -> None:
+    """The board answers every time, so waiting for it is in vain; OpenSSH is stricter with keys than paramiko."""
+    with pytest.raises(error) as caught:
+        look_at_end(cast(Board, SimpleNamespace(name="rk3588-a")), 255, said, {}, "push a file")
+    assert hint in (caught.value.hint or "") and "\n" not in caught.value.what

@@ -76,7 +76,9 @@ def test_conditions_hold_for_every_row_that_says_nothing_else(tmp_path: Path) ->
         ("memory_unit: MiB", "memory_unit: MB", "a memory_unit of MiB or GiB"),
         ("npu_cores: 3, ", "", "needs model, npu_cores"),
         ("    rows:", "    lines:", "a table: rows: is not a list"),
-        ("tables:", "tables: [", "can not be read"),
+        ("tables:", "tables: [", "is not YAML: "),
+        ("tables:", "!!python/object:os.system tables:", "is not YAML: "),
+        ("tables:", "\0tables:", "is not YAML: "),
     ],
 )
 def test_a_wrong_file_is_named_with_the_place(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -86,6 +88,8 @@ def test_a_wrong_file_is_named_with_the_place(tmp_path: Path, old: str, new: str
         load_references(tmp_path)
     assert says in str(caught.value)
     assert str(file) in str(caught.value)
+    assert len(caught.value.message().splitlines()) == 1
+    assert caught.value.exit_code == 2  # what a person wrote is wrong, and no work failed
 
 
 def test_a_folder_without_references_and_a_wrong_architecture_are_named(tmp_path: Path) -> None:

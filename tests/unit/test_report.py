@@ -386,6 +386,18 @@ def test_the_log_is_one_file_in_whatever_language(nothing: Given, tmp_path: Path
     ]
 
 
+def test_rows_of_the_log_that_only_the_workload_tells_apart_name_it(nothing: Given) -> None:
+    short = Workload(prompt_set="p.txt", prompt_id="q", max_new_tokens=32, max_context_len=4096)
+    one = [run(n) for n in range(3)]
+    both = one + [run(n, workload=short) for n in range(3, 6)]
+    alone = page(build_report(with_runs(nothing, *one), "en").document("benchmark_log"), build_report(nothing, "en"))
+    assert "| Qwen3-0.6B | a | 3 | 4096 |" in alone
+    report = build_report(with_runs(nothing, *both), "en")
+    told = page(report.document("benchmark_log"), report)
+    assert "128 new, ctx 4096 |" in told and "32 new, ctx 4096 |" in told
+    assert "| Qwen3-0.6B | a | 3 | 4096 |" not in told
+
+
 def every_value(report: Report) -> Iterator[Value]:
     for document in report.documents:
         for one in document.tables:

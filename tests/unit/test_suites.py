@@ -39,6 +39,12 @@ def asked(session: Session, name: str) -> Request:
     return Bench().request(session, (BOARD,), named_suite(session, name))
 
 
+def test_a_suite_that_there_is_not_names_those_that_there_are(session: Session) -> None:
+    for name, said in (("nosuch", "there are: context, cores, nightly, "), ("smoke1", "nearest is 'smoke'")):
+        with pytest.raises(ConfigError, match=said):
+            named_suite(session, name)
+
+
 def minutes(name: str, session: Session) -> float:
     """By prediction, on a board with 8 GB and without a desktop."""
     seconds = 0.0
