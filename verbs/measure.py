@@ -106,7 +106,7 @@ def bench(
 
 @verb(help={"format": FORMAT})
 def demo(_c: Context, format: str = "table") -> None:
-    """Run the whole pipeline on the virtual boards of the inventory, up to the reports.
+    """Run everything on the virtual boards of the inventory.
 
     invoke demo
     """

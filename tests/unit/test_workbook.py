@@ -31,6 +31,9 @@ from analysis.writers.workbook.drawing import HEAD
 from fleet.session import Session
 from verbs.report import given as given_by
 
+# openpyxl has no sparklines and no data bars, and says so; they are looked for in the file itself.
+pytestmark = pytest.mark.filterwarnings("ignore:.*extension is not supported:UserWarning")
+
 PROJECT = Path(__file__).parents[2]
 SPEEDS = {"qwen3-0.6b": 30.0, "qwen3-4b": 6.5, "qwen3-vl-2b": 13.5}
 TITLES = {"qwen3-0.6b": "Qwen3-0.6B", "qwen3-4b": "Qwen3-4B", "qwen3-vl-2b": "Qwen3-VL-2B"}
