@@ -12,6 +12,8 @@ from analysis.evidence import Record
 from analysis.metrics import GIB
 from analysis.telemetry import Highest
 
+LEAST_BYTES = GIB // 100  # below it nobody saw the program itself, only what starts it
+
 
 @dataclass(frozen=True)
 class Tripped:
@@ -38,7 +40,8 @@ def memory_at_the_end(seen: Highest | None, struck: Tripped | None, began_s: flo
         limit = f", and the tripwire is at {_gib(struck.limit_bytes)}" if struck.limit_bytes else ""
         parts = [f"the board had {_gib(struck.available_bytes)} available{_when(struck.uptime_s, began_s)}{limit}"]
         highest = max(struck.highest_bytes or 0, seen.resident_bytes if seen else 0)
-        return "; ".join([*parts, *([f"the program had {_gib(highest)} at its highest"] if highest else [])])
+        told = [f"the program had {_gib(highest)} at its highest"] if highest >= LEAST_BYTES else []
+        return "; ".join([*parts, *told])
     if seen is None:
         return None
     left = f", when the board had {_gib(seen.available_bytes)} available" if seen.available_bytes is not None else ""
