@@ -106,7 +106,7 @@ def test_only_what_failed_is_repeated(home: Home) -> None:
         (["--failed-from", "evening"], "there is no campaign 'evening'"),
         (["--failed-from", "evening", "--cores", "1"], "leave the other options out"),
         (["--campaign", "../evening"], "no name for a campaign"),
-        (["--suite", "nigthly"], "nearest is 'nightly.yaml'"),
+        (["--suite", "nigthly"], "nearest is 'nightly'"),
         (["--suite", "../nightly"], "no suite's name"),
     ],
 )

@@ -46,6 +46,8 @@ def test_a_model_goes_to_the_board_once_and_is_verified_there(home, server, boar
 def test_a_vision_model_whose_encoder_is_nowhere_is_skipped_as_one_without_a_model_is(home, server, board_folder):
     (board_folder / "Qwen3-VL-2B_W8A8_RK3588_3core.rkllm").write_text("cores 3\n")
     (board_folder / "librknnrt.so").write_bytes(b"\0librknnrt version: 2.3.2 (429f97ae6b@2025-04-09T09:09:27)\0")
+    (board_folder / "demo").write_text("#!/bin/sh\n")
+    (board_folder / "demo").chmod(0o755)
     home.inventory({"real": entry(server, board_folder, vlm_demo=str(board_folder / "demo"))})
     trusted(home, server)
     words = ("bench", "--model", "qwen3-0.6b,qwen3-vl-2b", "--cores", "3", "--repeats", "1", "--format", "json")
@@ -54,13 +56,14 @@ def test_a_vision_model_whose_encoder_is_nowhere_is_skipped_as_one_without_a_mod
     assert "Qwen3-VL-2B_vision_448_FP16_RK3588.rknn is neither on the board" in json.dumps(seeing["reasons"])
 
 
-def test_another_core_count_than_planned_taints_the_run(home, server, board_folder):
+def test_a_banner_with_another_core_count_than_planned_fails_the_run(home, server, board_folder):
     (board_folder / "Qwen3-0.6B_W8A8_RK3588_1core.rkllm").write_text("really 3\n")
     home.inventory({"real": entry(server, board_folder)})
     trusted(home, server)
     done = home.invoke("bench", "--cores", "1", "--repeats", "1", "--format", "json", code=1)
     (cell,) = json.loads(done.stdout)
-    assert (cell["outcome"], cell["n"]) == ("tainted", 0) and "npu_core_num" in json.dumps(cell["reasons"])
+    assert (cell["outcome"], cell["n"]) == ("failed", 0)
+    assert "wrong artifact: npu_core_num 3 in the banner, 1 planned" in json.dumps(cell["reasons"])
 
 
 def test_a_host_key_is_trusted_by_name_only_and_a_changed_one_is_refused(home, server, board_folder):

@@ -11,7 +11,7 @@ from tests.shell.kit import SCRIPTS, BoardUnderTest
 
 
 def test_each_file_is_answered_in_its_place_and_only_what_is_compared_is_read(board: BoardUnderTest) -> None:
-    folders = [board.folder / name for name in ("own", "store", "beside the demo")]
+    folders = [board.folder / name for name in ("own", "store", "beside the demo", "beside the other demo")]
     for folder in folders:
         folder.mkdir(exist_ok=True)
     (folders[2] / "a.rkllm").write_bytes(b"a")
