@@ -46,9 +46,15 @@ def demo(machine: Machine) -> Demo:
     return Demo(machine)
 
 
+# An emulated machine of 768 MiB is busy and short of memory by a board's measure: every gate would be closed for ever.
+GATES = "gates: {load_cores: 64, free_mib: 0, swap_pages: 1000000, tolerance_k: 100}\n"
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """A folder with an inventory; unlike that of tests/e2e it has no virtual boards to end."""
+    """A folder with an inventory and the suite `vm`; unlike that of tests/e2e it has no virtual boards to end."""
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "vm.yaml").write_text(GATES, encoding="utf-8")
     return Home(tmp_path)
 
 

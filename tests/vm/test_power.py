@@ -7,7 +7,18 @@ import json
 from tests.vm.demo import WAIT_S, board, check_whole, driving, evidence, halves, until
 from tests.vm.sockets import ports_to
 
-BENCH = ("bench", "--force", "--cores", "3", "--repeats", "1", "--format", "json")  # a warm-up and one run
+BENCH = (
+    "bench",
+    "--suite",
+    "vm",
+    "--force",
+    "--cores",
+    "3",
+    "--repeats",
+    "1",
+    "--format",
+    "json",
+)  # a warm-up and one run
 
 
 def test_a_board_that_reboots_in_the_middle_of_a_run_costs_that_run_alone(home, machine, demo):

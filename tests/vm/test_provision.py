@@ -73,7 +73,7 @@ def test_provision_push_check_and_bench_are_all_that_a_bare_debian_needs(fresh: 
     fresh.invoke("push", "--cores", "3", limit_s=LIMIT_S)
     checked = json.loads(fresh.invoke("check", "--format", "json", limit_s=LIMIT_S).stdout)
     assert {row["verdict"] for row in checked} <= {"ok", "warn", "unknown"}
-    words = ["bench", "--cores", "3", "--repeats", "1", "--format", "json"]
+    words = ["bench", "--suite", "vm", "--cores", "3", "--repeats", "1", "--format", "json"]
     (cell,) = json.loads(fresh.invoke(*words, limit_s=LIMIT_S).stdout)
     assert (cell["board"], cell["outcome"], cell["n"]) == ("vm", "ok", 1)
     assert (Path(fresh.folder) / "collected").is_dir()

@@ -10,7 +10,7 @@ import pytest
 from tests.vm.demo import WAIT_S, board, check_whole, driving, evidence, halves, until
 from tests.vm.machine import Machine
 
-BENCH = ("bench", "--force", "--cores", "3", "--repeats", "1", "--format", "json")
+BENCH = ("bench", "--suite", "vm", "--force", "--cores", "3", "--repeats", "1", "--format", "json")
 
 
 def fill(machine: Machine) -> None:
