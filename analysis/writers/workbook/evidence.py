@@ -36,7 +36,16 @@ from analysis.writers.workbook.grid import (
 )
 
 _NIGHTS = 30  # columns of nights: a month is what a line of this width can show
-_RUN_WIDTHS = {"log": 60, "reason": 50, "advice": 40, "memory_note": 50, "run": 34, "campaign": 26, "quarantined": 40}
+_RUN_WIDTHS = {
+    "origin": 18,
+    "log": 60,
+    "reason": 50,
+    "advice": 40,
+    "memory_note": 50,
+    "run": 34,
+    "campaign": 26,
+    "quarantined": 40,
+}
 
 
 def nightly(report: Report, say: Words) -> Grid:
