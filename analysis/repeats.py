@@ -19,16 +19,18 @@ MOST_VARIATION = 0.025
 Key = tuple[str | None, int | None, int | None, str | None, str | None, int | None, str | None, int | None, str | None]
 
 
-def unsettled(runs: Iterable[Run]) -> frozenset[Key]:
-    """By model, cores, context, prompts' sha256, prompt, new tokens, image's sha256, the encoder's cores and the
-    profile of the clocks.
+def place_of(run: Run) -> Key:
+    """Model, cores, context, prompts' sha256, prompt, new tokens, image's sha256, encoder's cores, clocks' profile."""
+    asked = run.workload
+    key = (run.model, run.npu_cores, asked.max_context_len, asked.prompt_set_sha256, asked.prompt_id)
+    return (*key, asked.max_new_tokens, asked.image_sha256, run.vision_cores, run.clock_profile)
 
-    ``runs``: of one board and campaign."""
+
+def unsettled(runs: Iterable[Run]) -> frozenset[Key]:
+    """The places that call for another repeat. ``runs``: of one board and campaign."""
     cells: defaultdict[Key, list[Run]] = defaultdict(list)
     for run in runs:
-        asked = run.workload
-        key = (run.model, run.npu_cores, asked.max_context_len, asked.prompt_set_sha256, asked.prompt_id)
-        cells[(*key, asked.max_new_tokens, asked.image_sha256, run.vision_cores, run.clock_profile)].append(run)
+        cells[place_of(run)].append(run)
     return frozenset(key for key, some in cells.items() if _is_unsettled(some))
 
 

@@ -57,6 +57,21 @@ class Cell:
         """What tells it from every other cell."""
         return (self.model.name, *(getattr(self, part.name) for part in fields(self) if part.name != "model"))
 
+    @property
+    def told(self) -> tuple[object, ...]:
+        """Its place as the evidence of its runs tells it, in the order of ``analysis.repeats``."""
+        return (
+            self.model.name,
+            self.npu_cores,
+            self.max_context_len,
+            self.prompts.sha256,
+            self.prompt.id,
+            self.max_new_tokens,
+            self.image.sha256 if self.image else None,
+            self.vision_cores,
+            self.clocks,
+        )
+
 
 @dataclass(frozen=True)
 class Matrix:

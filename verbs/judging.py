@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from analysis.architecture import Architecture
     from analysis.nights import NightVerdict, Series
     from analysis.runs import Run
-    from fleet.cell import Cell
     from fleet.nightly.night import Finding, Nights
     from fleet.nightly.stages import Canary
     from fleet.plan import Request
@@ -193,47 +192,20 @@ def due(archive: Archive, request: Request) -> Request:
     """The same request, on each board those cells first whose last good measurement is the oldest."""
     from dataclasses import replace
 
+    from analysis.repeats import place_of
+
     last: dict[tuple[object, ...], str] = {}
     for night in archive.names:
         for run in archive.runs(night):
             if run.counts:
-                key = (run.board, *_place_of_run(run))
+                key = (run.board, *place_of(run))
                 last[key] = max(last.get(key, ""), run.created_utc or "")
     cells = request.cells
 
     def order(board: str) -> tuple[int, ...]:
-        return tuple(sorted(range(len(cells)), key=lambda number: last.get((board, *_place(cells[number])), "")))
+        return tuple(sorted(range(len(cells)), key=lambda number: last.get((board, *cells[number].told), "")))
 
     return replace(request, due={entry.name: order(entry.name) for entry in request.boards})
-
-
-def _place(cell: Cell) -> tuple[object, ...]:
-    return (
-        cell.model.name,
-        cell.npu_cores,
-        cell.max_context_len,
-        cell.prompts.sha256,
-        cell.prompt.id,
-        cell.max_new_tokens,
-        cell.image.sha256 if cell.image else None,
-        cell.vision_cores,
-        cell.clocks,
-    )
-
-
-def _place_of_run(run: Run) -> tuple[object, ...]:
-    asked = run.workload
-    return (
-        run.model,
-        run.npu_cores,
-        asked.max_context_len,
-        asked.prompt_set_sha256,
-        asked.prompt_id,
-        asked.max_new_tokens,
-        asked.image_sha256,
-        run.vision_cores,
-        run.clock_profile,
-    )
 
 
 def _median(runs: Sequence[Run], metric: str) -> float | None:

@@ -109,18 +109,7 @@ def again(session: Session, campaign: str) -> Callable[[str], Again]:
         open_cells = unsettled(runs)
 
         def judge(planned: PlannedRun) -> bool:
-            cell = planned.cell
-            return (
-                cell.model.name,
-                cell.npu_cores,
-                cell.max_context_len,
-                cell.prompts.sha256,
-                cell.prompt.id,
-                cell.max_new_tokens,
-                cell.image.sha256 if cell.image else None,
-                cell.vision_cores,
-                cell.clocks,
-            ) in open_cells
+            return planned.cell.told in open_cells
 
         return judge
 
