@@ -241,13 +241,18 @@ JSON
         cd -- "$dir"
         (run_program "$@") </dev/null >>"$dir/stdout.log" 2>>"$dir/stderr.log" 7<&- &
         program_pid=$!
+        watching_sh='sh'                             # bash waits without starting a program for it, see nap.sh
+        ! have bash || watching_sh='bash --posix'
         setsid sh "$here/job.sh" _guard "$dir" "$limit" "$program_pid" $$ </dev/null 7<&- &
         guard_pid=$! spared=$!
-        RKFLEET_RUN="[$dir]" sh "$here/sampler.sh" "$dir" "$program_pid" "$SAMPLE_HZ" </dev/null 7<&- 8<&- 9<&- &
+        # shellcheck disable=SC2086 # two words or one
+        RKFLEET_RUN="[$dir]" $watching_sh "$here/sampler.sh" "$dir" "$program_pid" "$SAMPLE_HZ" </dev/null 7<&- 8<&- 9<&- &
         sampler_pid=$!
         tripwire_pid=
         if [ -n "$tripwire" ]; then
-            RKFLEET_RUN="[$dir]" sh "$here/tripwire.sh" "$program_pid" "$tripwire" </dev/null >"$dir/.tripped" 7<&- 8<&- 9<&- &
+            # shellcheck disable=SC2086
+            RKFLEET_RUN="[$dir]" $watching_sh "$here/tripwire.sh" "$program_pid" "$tripwire" \
+                </dev/null >"$dir/.tripped" 7<&- 8<&- 9<&- &
             tripwire_pid=$!
         fi
         if [ -n "$stopped" ] && [ -z "$killer_pid" ]; then stop_program; fi

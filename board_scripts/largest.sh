@@ -45,8 +45,3 @@ search() {                                           # LEADER, sets `largest`
         if of_the_run "${dir##*/}" "$1"; then consider "${dir##*/}"; fi
     done
 }
-
-# "123" of kilobytes in bytes; anything else is unknown. A leading zero would be read as octal.
-bytes_of() {                                         # KILOBYTES, sets `value`
-    case $1 in '' | 0?* | *[!0-9]*) value= ;; *) value=$(($1 * 1024)) ;; esac
-}

@@ -2,7 +2,7 @@
 # tripwire.sh PID BYTES - ends a run before the kernel has to: looks at MemAvailable ten times a second until PID is gone,
 # and when it is below BYTES, stops PID and its group where they are, reads what the largest of them had, and kills them.
 # Prints then, and only then, a line: MemAvailable and VmHWM in bytes ("-" when not known), and the uptime in seconds.
-# Exit: 0 PID is gone, 2 usage, 3 killed, 143 asked to end.
+# Exit: 0 PID is gone, 1 it can not wait, 2 usage, 3 killed, 143 asked to end.
 #
 # It reads one file and nothing of the NPU, whose driver may hang its readers: see sampler.sh for those.
 #
@@ -11,10 +11,16 @@
 set -eu
 LC_ALL=C; export LC_ALL
 . "${0%/*}/lib.sh"                                   # die, first_line, is_digits, rk_root, uptime_s
-. "${0%/*}/largest.sh"                               # search, bytes_of
+. "${0%/*}/largest.sh"                               # search
+. "${0%/*}/nap.sh"                                   # nap_begin, nap_knows_fractions, nap, nap_over
 
 TRIPPED=3
 NAP_S=0.1                                            # a file in the page cache comes in at 1.8 GB/s: 180 MB between two looks
+
+# "123" of kilobytes in bytes; anything else is unknown. A leading zero would be read as octal.
+bytes_of() {                                         # KILOBYTES, sets `value`
+    case $1 in '' | 0?* | *[!0-9]*) value= ;; *) value=$(($1 * 1024)) ;; esac
+}
 
 available() {                                        # sets `value`, bytes; empty when not known
     value=
@@ -41,21 +47,15 @@ trip() {                                             # PID AVAILABLE
 
 main() {
     if [ $# -ne 2 ] || ! is_digits "$1" || ! is_digits "$2"; then die 2 "usage: tripwire.sh PID BYTES"; fi
-    nap='' stopped=''
-    trap 'stopped=1; [ -z "$nap" ] || kill "$nap" || :' HUP INT TERM
+    stopped=''
+    trap 'stopped=1; nap_over' HUP INT TERM
+    nap_begin
     exec 2>/dev/null                                 # shells tell of every process that is gone
-    sleep "$NAP_S" || NAP_S=1                        # not every sleep knows fractions
+    nap_knows_fractions || NAP_S=1
     while [ -z "$stopped" ] && kill -0 "$1"; do
         available
         if [ -n "$value" ] && [ "$value" -lt "$2" ]; then trip "$1" "$value"; fi
-        # In the background, because a shell hears a signal only after the command that it waits for in front.
-        sleep "$NAP_S" &
-        nap=$!
-        [ -z "$stopped" ] || kill "$nap" || :
-        nap_status=0
-        wait "$nap" || nap_status=$?
-        # Killed is one thing; a sleep that can not sleep would make this loop eat a CPU beside the measurement.
-        if [ "$nap_status" -ne 0 ] && [ "$nap_status" -le 127 ]; then exit 1; fi
+        nap "$NAP_S" || exit 1
     done
     [ -z "$stopped" ] || exit 143
 }
