@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from analysis.errors import CannotRead
 from analysis.evidence import RunFiles, find_runs
+from analysis.fitting import LEAST, broken
 from analysis.listing import check_format
 from analysis.metrics import TABLE_METRICS
 from analysis.parse import FAILURE_CLASSES, parse_stream
@@ -45,8 +46,10 @@ def run_files(folder: Path) -> RunFiles:
     return RunFiles(campaign.name, board.name, folder.name, folder, campaign.parent)
 
 
-def read_path(path: Path, form: str = "table") -> str:
-    """A log, a run's folder, or a folder with logs or runs below it, as text. Raises CannotRead, UnknownFormat."""
+def read_path(path: Path, form: str = "table", width: int = 0) -> str:
+    """A log, a run's folder, or a folder with logs or runs below it, as text. Raises CannotRead, UnknownFormat.
+
+    ``width``: columns of the terminal, 0 for a pipe."""
     check_format(form)
     if not path.exists():
         raise CannotRead("there is no such file or folder", file=str(path), hint="invoke parse collected/CAMPAIGN")
@@ -55,7 +58,7 @@ def read_path(path: Path, form: str = "table") -> str:
         raise CannotRead("no log below it", file=str(path))
     if form == "json":
         return json.dumps(found, ensure_ascii=False, indent=1)
-    return "\n\n".join(_lines(answer | _next_step(answer), form) for answer in found)
+    return "\n\n".join(_lines(answer | _next_step(answer), form, width) for answer in found)
 
 
 def _items(path: Path) -> list[Path]:
@@ -90,8 +93,10 @@ def _next_step(answer: dict[str, Any]) -> dict[str, Any]:
     return {"means": known.means, "try": known.advice} if known and not answer.get("advice") else {}
 
 
-def _lines(answer: dict[str, Any], form: str) -> str:
+def _lines(answer: dict[str, Any], form: str, width: int) -> str:
     rows = [[plain(name), plain(_text(value))] for name, value in answer.items() if value not in (None, [], {}, "")]
+    if form == "table" and width:
+        rows = broken(rows, [False, False], max(width, LEAST))
     return tabulate(rows, tablefmt="github" if form == "md" else "plain", disable_numparse=True)
 
 

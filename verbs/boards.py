@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from invoke import Context
 
-from verbs.kit import BOARD, FORMAT, finish, open_session, verb
+from verbs.kit import BOARD, FORMAT, finish, open_session, verb, width
 
 
 @verb(help={"board": BOARD, "format": FORMAT}, iterable=["board"])
@@ -25,7 +25,7 @@ def boards(_c: Context, board: Sequence[str] | None = None, format: str = "table
     check_format(format)
     session = open_session()
     states = read_states(session.select(board), session.connect)
-    print(listing([board_row(state) for state in states], format))
+    print(listing([board_row(state) for state in states], format, width=width()))
     finish(state.error for state in states)
 
 

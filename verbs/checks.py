@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from invoke import Context
 
-from verbs.kit import BOARD, FORMAT, leave, open_session, verb
+from verbs.kit import BOARD, FORMAT, leave, open_session, verb, width
 
 WIDTHS = {"seen": 40, "rule": 40, "next action": 34}  # of the table; the other formats hold the whole text
 
@@ -37,7 +37,7 @@ def check(_c: Context, board: Sequence[str] | None = None, model: str = "", form
     if remark := session.catalogue().remark(model):
         print(f"{model}: {remark}", file=sys.stderr)
     checked = check_boards(session, session.select(board), chosen)
-    print(listing(rows(checked), format, empty="no board answers", widths=WIDTHS))
+    print(listing(rows(checked), format, empty="no board answers", widths=WIDTHS, width=width()))
     errors = [one.error for one in checked if one.error is not None]
     for error in errors:
         print(error.message(), file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from verbs.kit import BOARD, FORMAT, leave, open_session, verb
+from verbs.kit import BOARD, FORMAT, leave, open_session, verb, width
 
 if TYPE_CHECKING:
     from analysis.compare import Comparison
@@ -70,7 +70,11 @@ def _sides(a: str, b: str, runs: Sequence[Run], across: Sequence[str], format: s
     from analysis.sides import side
 
     rows = compared(side(a, runs), side(b, runs), across)
-    print(listing(rows_of(rows), format, widths={"workload": 30, "why": 40, "across": 40, "also changed": 40}))
+    print(
+        listing(
+            rows_of(rows), format, widths={"workload": 30, "why": 40, "across": 40, "also changed": 40}, width=width()
+        )
+    )
     return _refusals(rows)
 
 
@@ -82,7 +86,7 @@ def _peers(a: str, runs: Sequence[Run], format: str) -> str:
     peers, boards = among_peers(a, runs)
     rows = [row for row in fleet_view(peers) if row.against.board in boards]
     none = f"no cell that {LEAST_BOARDS} boards have under one condition"
-    return listing(rows_of(rows), format, empty=none, widths={"workload": 30, "only here": 40})
+    return listing(rows_of(rows), format, empty=none, widths={"workload": 30, "only here": 40}, width=width())
 
 
 def _refusals(rows: Sequence[Comparison]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Argument, Context, Task
 
-from verbs.kit import PROJECT, verb
+from verbs.kit import PROJECT, verb, width
 
 if TYPE_CHECKING:
     from analysis.architecture import Architecture
@@ -104,7 +104,7 @@ def _of_log(path: str, model: str, form: str) -> str:
     elif seen.arch is None:
         print(f"nothing is known of the architecture of {title}, so its speed can not be judged", file=sys.stderr)
     name = "standard input" if path == "-" else Path(path).name
-    return shown(explained(f"{name}{f', {title}' if title else ''}", [seen]), Board(), form)
+    return shown(explained(f"{name}{f', {title}' if title else ''}", [seen]), Board(), form, width())
 
 
 def _of_cell(board: str, model: str, cores: int | None, form: str) -> str:
@@ -128,7 +128,7 @@ def _of_cell(board: str, model: str, cores: int | None, form: str) -> str:
         hint = f"there are: {', '.join(have)}" if have else f"invoke bench --board {board} --model {model}"
         raise ConfigError(what, key="--board", hint=hint)
     told = explain_cell(chosen, files, runs, architectures, references)
-    return shown(told, _board(chosen[0], runs, architectures, references), form)
+    return shown(told, _board(chosen[0], runs, architectures, references), form, width())
 
 
 def _board(

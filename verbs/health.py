@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from invoke import Context
 
-from verbs.kit import BOARD, FORMAT, open_session, verb
+from verbs.kit import BOARD, FORMAT, open_session, verb, width
 
 
 @verb(
@@ -59,4 +59,4 @@ def health(
         for entry in entries
         for one in [known.get(entry.name, Health())]
     ]
-    print(listing(rows, format, widths={"reason": 60}))
+    print(listing(rows, format, widths={"reason": 60}, width=width()))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from invoke import Context
 
-from verbs.kit import BOARD, FORMAT, finish, open_session, verb
+from verbs.kit import BOARD, FORMAT, finish, open_session, verb, width
 
 
 @verb(
@@ -93,5 +93,5 @@ def who(_c: Context, board: Sequence[str] | None = None, format: str = "table") 
         for entry, answer in zip(entries, answers, strict=True)
         if not isinstance(answer, FleetError)
     ]
-    print(listing(rows, format, empty="no board answered"))
+    print(listing(rows, format, empty="no board answered", width=width()))
     finish(answer for answer in answers if isinstance(answer, FleetError))

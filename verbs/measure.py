@@ -96,7 +96,7 @@ def bench(
         from verbs.plan import plan_listing, plan_rows
 
         rows, trouble = plan_rows(session, asked)
-        print(plan_listing(rows, format))
+        print(plan_listing(rows, format, width()))
         leave(trouble)
         return
     code = measure(session, asked, recover=recover, force=force)

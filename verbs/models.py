@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Context
 
-from verbs.kit import BOARD, FORMAT, finish, open_session, stderr, verb
+from verbs.kit import BOARD, FORMAT, finish, open_session, stderr, verb, width
 
 if TYPE_CHECKING:
     from fleet.boards import BoardState
@@ -135,7 +135,7 @@ def _list(session: Session, board: Sequence[str] | None, name: str, context: int
     # Without a board nobody knows whether its memory would be a real board's or a virtual one's.
     fits = refit(session, catalogue.models, [on.board for on in grounds]) if board else None
     rows = [fit_row(model, on, here, context, notes, fits) for on in grounds for model in chosen]
-    print(listing(rows, format, empty="no board answers"))
+    print(listing(rows, format, empty="no board answers", width=width()))
     for state in states:
         _remark("", not_idle(state))
     if not board:

@@ -43,7 +43,7 @@ def plan_rows(session: Session, order: Order) -> tuple[list[Row], ExitCode]:
     return rows, worst([state.error.exit_code for state in states if state.error])
 
 
-def plan_listing(rows: list[Row], format: str) -> str:
+def plan_listing(rows: list[Row], format: str, width: int = 0) -> str:
     """The rows as ``--format`` asks. A reason is a sentence that many cells share: a drawn table has them below it."""
     from analysis.listing import listing
     from analysis.text import LINE_LIMIT, plain
@@ -65,7 +65,7 @@ def plan_listing(rows: list[Row], format: str) -> str:
         )
     notes = [f"[{number}] {plain(why, LINE_LIMIT)}" for why, number in numbers.items()]
     between = "\n\n" if format == "md" else "\n"
-    return "\n\n".join([listing(drawn, format), *([between.join(notes)] if notes else [])])
+    return "\n\n".join([listing(drawn, format, width=width), *([between.join(notes)] if notes else [])])
 
 
 def _row(state: BoardState, runs: list[PlannedRun], sees: bool, several_clocks: bool, probe: bool) -> Row:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from verbs.kit import BOARD, FORMAT, finish, headline, open_session, stderr, verb
+from verbs.kit import BOARD, FORMAT, finish, headline, open_session, stderr, verb, width
 
 if TYPE_CHECKING:
     from fleet.provision import Provisioned
@@ -56,7 +56,7 @@ def provision(
     if diff:
         for one in done:
             show(one)
-    print(listing([row(one, dry_run) for one in done], format))
+    print(listing([row(one, dry_run) for one in done], format, width=width()))
     finish(one.error for one in done)
 
 

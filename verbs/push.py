@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from verbs.kit import BOARD, FORMAT, finish, headline, open_session, stderr, verb
+from verbs.kit import BOARD, FORMAT, finish, headline, open_session, stderr, verb, width
 
 if TYPE_CHECKING:
     from fleet.config.inventory import BoardEntry
@@ -89,7 +89,7 @@ def bring(session: Session, entries: Sequence[BoardEntry], model: str, cores: st
         for one in done
         for file, placed in one.placed.items()
     ]
-    print(listing(rows, format))
+    print(listing(rows, format, width=width()))
     finish(one.error for one in done)
 
 
@@ -109,7 +109,7 @@ def show_unused(session: Session, entries: Sequence[BoardEntry], format: str) ->
         if not isinstance(answer, FleetError)
         for thing in stored.unused(answer, needed)
     ]
-    print(listing(rows, format))
+    print(listing(rows, format, width=width()))
     if rows:
         print("remove one: invoke push --board NAME --remove FILE|SHA256", file=sys.stderr)
     finish(answer for answer in answers if isinstance(answer, FleetError))

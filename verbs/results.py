@@ -51,7 +51,7 @@ def parse(_c: Context, path: str | None = None, format: str = "table") -> None:
     """
     from analysis.reading import read_path
 
-    print(read_path(Path(path or "."), format))
+    print(read_path(Path(path or "."), format, width()))
 
 
 @verb(

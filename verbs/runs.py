@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from invoke import Context
 
-from verbs.kit import BOARD, FORMAT, finish, headline, open_session, stderr, verb
+from verbs.kit import BOARD, FORMAT, finish, headline, open_session, stderr, verb, width
 
 
 @verb(help={"board": BOARD, "format": FORMAT}, iterable=["board"])
@@ -26,7 +26,7 @@ def status(_c: Context, board: Sequence[str] | None = None, format: str = "table
     session = open_session()
     answers = read_status(session.select(board), session.collected, session.connect)
     rows = [run_row(run) for answer in answers if not isinstance(answer, FleetError) for run in answer]
-    print(listing(rows, format, empty="no runs on these boards"))
+    print(listing(rows, format, empty="no runs on these boards", width=width()))
     finish(answer for answer in answers if isinstance(answer, FleetError))
 
 

@@ -36,8 +36,8 @@ def check_format(form: str) -> None:
         raise UnknownFormat(form, FORMATS)
 
 
-def shown(told: Explanation, board: Board, form: str) -> str:
-    """The whole answer; the sentence first."""
+def shown(told: Explanation, board: Board, form: str, width: int = 0) -> str:
+    """The whole answer; the sentence first. ``width``: columns of the terminal, 0 for a pipe."""
     check_format(form)
     if form == "json":
         return json.dumps(as_data(told, board), ensure_ascii=False, indent=1)
@@ -47,7 +47,7 @@ def shown(told: Explanation, board: Board, form: str) -> str:
 
     def table(heading: str, rows: Sequence[Mapping[str, Value]]) -> None:
         if rows:
-            text = listing(rows, form, widths=WIDTHS)
+            text = listing(rows, form, widths=WIDTHS, width=width)
             blocks.append(f"{'**' * (form == 'md')}{escape(heading)}{'**' * (form == 'md')}\n\n{text}")
 
     table("What was found, the largest effect first", _causes(told))

@@ -21,7 +21,12 @@ DEMO = Path(__file__).with_name("llm_demo.sh")
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     yield Home(tmp_path)
-    down = [sys.executable, "-m", "virtual", "down", "--all", "--state", str(tmp_path / ".virtual")]
+    stop_boards(tmp_path)
+
+
+def stop_boards(folder: Path) -> None:
+    """The end of every virtual board of a home."""
+    down = [sys.executable, "-m", "virtual", "down", "--all", "--state", str(folder / ".virtual")]
     subprocess.run(down, cwd=PROJECT, check=True, capture_output=True, timeout=LIMIT_S)
 
 
