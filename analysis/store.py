@@ -7,12 +7,13 @@ order.
 
 Writing is in transactions, some hundred runs each: what a crash cuts off is read the next time. ``rebuild`` makes the
 file under another name and puts it in place whole. A file that is broken, or not ours, is moved aside and never
-written to.
+written to: what is not ours stays for good, of broken stores the newest does.
 """
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 import secrets
 import sqlite3
@@ -50,6 +51,14 @@ _OF_A_RUN = ("samples", "checks", "telemetry", "quarantine", "runs")
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
+class State(enum.Enum):
+    """What lies where the store belongs."""
+
+    USABLE = "usable"  # ours and whole, or nothing yet
+    BROKEN = "broken"  # damaged: the newest is kept, for who wants to know what damaged it
+    NOT_OURS = "not ours"  # another program's database, a folder, a link: somebody may miss it
+
+
 @dataclass(frozen=True)
 class Taken:
     """What became of the evidence: runs that were read, that were known, that are gone."""
@@ -72,14 +81,14 @@ def take_in(collected: Path, path: Path, *, campaign: str | None = None, rebuild
     if rebuild:
         return _rebuilt(collected, path)
     with _errors(path):
-        moved = None if _usable(path) else _move_aside(path)
+        moved = _out_of_the_way(path)
         try:
             return _taken(collected, path, campaign, moved)
         except sqlite3.DatabaseError as error:
             if _code(error) not in _BROKEN:
                 raise
         # It was whole enough to be opened, and was not.
-        return _taken(collected, path, None, _move_aside(path))
+        return _taken(collected, path, None, _move_aside(path, State.BROKEN))
 
 
 def load_runs(path: Path, collected: Path, campaign: str | None = None) -> tuple[Run, ...]:
@@ -211,7 +220,7 @@ def _forget(store: sqlite3.Connection, keys: Iterable[int]) -> None:
 def _rebuilt(collected: Path, path: Path) -> Taken:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     with _errors(path):
-        moved = None if _usable(path) else _move_aside(path)
+        moved = _out_of_the_way(path)
         try:
             taken = _taken(collected, temporary, None, moved)
             temporary.replace(path)
@@ -259,42 +268,52 @@ def _transaction(store: sqlite3.Connection) -> Iterator[None]:
     store.commit()
 
 
-def _usable(path: Path) -> bool:
+def _out_of_the_way(path: Path) -> Path | None:
+    """Whatever lies there and is no store of ours is moved aside; where to."""
+    state = _state(path)
+    return None if state is State.USABLE else _move_aside(path, state)
+
+
+def _state(path: Path) -> State:
     """Is it ours, whole, and of these tables? What is ours and of other tables is taken away here: it is derived."""
     if not os.path.lexists(path):
-        return True
+        return State.USABLE
     if path.is_symlink() or not path.is_file():
-        return False
+        return State.NOT_OURS
     store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_S, isolation_level=None)
     try:
         if _is_empty(store):
-            return True
+            return State.USABLE
         if store.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
-            return False
+            return State.NOT_OURS
         if store.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            return False
+            return State.BROKEN
         version: tuple[Any, ...] = store.execute("PRAGMA user_version").fetchone()
         same = version == (SCHEMA,) and sorted(store.execute("SELECT * FROM metrics")) == sorted(metric_rows())
     except sqlite3.DatabaseError as error:
         if _code(error) not in _BROKEN:
             raise
-        return False
+        return State.BROKEN
     finally:
         store.close()
     if not same:
         for old in (path, *_companions(path)):
             old.unlink(missing_ok=True)
-    return True
+    return State.USABLE
 
 
-def _move_aside(path: Path) -> Path:
-    number = 1
-    while os.path.lexists(aside := path.with_name(f"{path.name}.broken-{number}")):
-        number += 1
-    path.rename(aside)
+def _move_aside(path: Path, state: State) -> Path:
+    aside = path.with_name(f"{path.name}.broken")
+    if state is State.NOT_OURS:
+        number = 1
+        while os.path.lexists(aside := path.with_name(f"{path.name}.not-ours-{number}")):
+            number += 1
+    for old in _companions(aside):  # of the one before
+        old.unlink(missing_ok=True)
+    path.replace(aside)
     for companion in _companions(path):  # a journal would be played into whatever is made under the name
         if os.path.lexists(companion):
-            companion.rename(aside.with_name(aside.name + companion.name.removeprefix(path.name)))
+            companion.replace(aside.with_name(aside.name + companion.name.removeprefix(path.name)))
     return aside
 
 

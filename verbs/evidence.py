@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.claims import Claim
+    from analysis.errors import CannotWrite
     from analysis.predictions import KnownModel
     from analysis.references import Reference
     from analysis.runs import Run
@@ -23,26 +24,36 @@ def store_of(session: Session) -> Path:
     return session.reports / FILE
 
 
-def read_through_store(session: Session, campaign: str | None = None, *, rebuild: bool = False) -> tuple[Run, ...]:
+def read_through_store(session: Session, campaign: str | None = None) -> tuple[Run, ...]:
     """All runs, or those of one campaign. Raises CannotRead, ConfigError.
 
     Where the store can not be written, that is said, and they are read from the evidence: a table is not lost for it.
     """
+    runs, trouble = through_store(session, campaign)
+    if trouble is not None:
+        print(trouble.message(), file=sys.stderr)
+    return runs
+
+
+def through_store(
+    session: Session, campaign: str | None = None, *, rebuild: bool = False
+) -> tuple[tuple[Run, ...], CannotWrite | None]:
+    """The same, and why the store can not be written, which nobody was told yet. Raises CannotRead, ConfigError."""
     from analysis.errors import CannotWrite
     from analysis.evidence import find_runs
     from analysis.runs import read_run
     from analysis.store import load_runs, take_in
 
-    path = store_of(session)
+    path, trouble = store_of(session), None
     try:
         taken = take_in(session.collected, path, campaign=campaign, rebuild=rebuild)
         if taken.told:
             print(taken.told, file=sys.stderr)
         runs = load_runs(path, session.collected, campaign)
     except CannotWrite as error:
-        print(error.message(), file=sys.stderr)
+        trouble = error
         runs = tuple(read_run(files) for files in find_runs(session.collected, campaign))
-    return held_against_physics(session, runs)
+    return held_against_physics(session, runs), trouble
 
 
 def held_against_physics(session: Session, runs: Iterable[Run]) -> tuple[Run, ...]:

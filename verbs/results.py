@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from verbs.evidence import claims_of, held_against_physics, read_through_store, store_of
+from verbs.evidence import claims_of, held_against_physics, store_of, through_store
 from verbs.kit import BOARD, FORMAT, headline, leave, open_session, verb, width
 
 if TYPE_CHECKING:
@@ -171,16 +171,21 @@ def make_room(session: Session, board: Sequence[str] | None) -> int:
 
 
 def summaries(session: Session, *, rebuild: bool = False) -> list[str]:
-    """Write reports/summary.csv, .xlsx and results.sqlite from everything collected; returns their paths."""
+    """Write reports/summary.csv, .xlsx and results.sqlite from everything collected; returns their paths.
+
+    A store that can not be written costs the spreadsheets nothing: it is said when they are there. Raises CannotWrite.
+    """
     from analysis.cells import cells
     from analysis.references import REFERENCES, load_references
     from analysis.store import save_derived
     from analysis.writers import csv, xlsx
 
-    runs = read_through_store(session, rebuild=rebuild)
+    runs, trouble = through_store(session, rebuild=rebuild)
     paths = [session.reports / "summary.csv", session.reports / "summary.xlsx", store_of(session)]
     csv.write_summary(runs, paths[0])
     xlsx.write_summary(runs, cells(runs), paths[1])
+    if trouble is not None:
+        raise trouble
     references = load_references(session.file(str(REFERENCES)))
     save_derived(store_of(session), runs, references, claims_of(session, runs, references))
     return [session.shown(path) for path in paths]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.errors import CannotWrite
 from analysis.evidence import RunFiles
 from analysis.runs import read_runs
 from fleet.session import Session
@@ -56,10 +57,27 @@ def test_a_table_is_not_lost_where_the_store_can_not_be_written(
     session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evidence(session.collected)
-    session.reports.write_text("a file in the way")
+    no_store_can_be_made(session)
     (run,), (plain,) = read_through_store(session, "c1"), read_runs(session.collected)
     assert run == replace(plain, quarantined=run.quarantined)
     assert "can not be written" in capsys.readouterr().err
+
+
+def test_a_store_that_can_not_be_written_is_said_once_and_costs_no_spreadsheet(
+    session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evidence(session.collected)
+    no_store_can_be_made(session)
+    with pytest.raises(CannotWrite, match="can not be written"):
+        summaries(session)
+    assert "can not be written" not in capsys.readouterr().err  # the verb says what is raised
+    assert {path.name for path in session.reports.iterdir()} >= {"summary.csv", "summary.xlsx"}
+
+
+def no_store_can_be_made(session: Session) -> None:
+    """Neither by root: what lies there can not be moved aside."""
+    (session.reports / "results.sqlite.broken").mkdir(parents=True)
+    store_of(session).write_text("no database" * 1000)
 
 
 def test_every_model_of_the_catalogue_is_known_by_its_title(session: Session) -> None:

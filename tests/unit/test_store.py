@@ -213,9 +213,10 @@ def test_a_file_that_is_broken_or_not_ours_is_moved_aside_and_made_anew(
         path.write_bytes(broken)
     before = path.read_bytes() if what not in ("folder", "link") else None
     taken = take_in(collected, path)
-    aside = path.with_name("results.sqlite.broken-1")
+    ours = what in ("garbage", "truncated", "flipped")
+    aside = path.with_name("results.sqlite.broken" if ours else "results.sqlite.not-ours-1")
     assert (taken.moved, taken.read) == (aside, 5)
-    assert taken.told and "results.sqlite.broken-1" in taken.told and "\n" not in taken.told
+    assert taken.told and aside.name in taken.told and "\n" not in taken.told
     assert load_runs(path, collected) == read_runs(collected)
     assert before is None or aside.read_bytes() == before
     assert what != "link" or elsewhere.read_bytes() == whole
@@ -228,7 +229,24 @@ def test_a_page_that_only_a_check_of_the_whole_file_would_meet_is_met(collected:
     ((page,),) = rows(path, "SELECT rootpage FROM sqlite_master WHERE name = 'telemetry'")
     whole = path.read_bytes()
     path.write_bytes(whole[: (page - 1) * 4096] + bytes(4096) + whole[page * 4096 :])
-    assert take_in(collected, path).moved == tmp_path / "results.sqlite.broken-1"
+    assert take_in(collected, path).moved == tmp_path / "results.sqlite.broken"
+
+
+def test_of_broken_stores_the_newest_is_kept_and_of_others_databases_each(collected: Path, tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    for number in range(3):
+        path.write_text(f"broken {number}\n" * 1000)
+        path.with_name("results.sqlite.broken-journal").write_text("of the one before")
+        take_in(collected, path)
+        path.unlink()
+        connection = sqlite3.connect(path)
+        connection.execute(f"CREATE TABLE mine_{number} (precious)")
+        connection.close()
+        take_in(collected, path)
+        path.unlink()
+    found = [name for name in names(tmp_path) if "results" in name]
+    assert found == ["results.sqlite.broken", *(f"results.sqlite.not-ours-{number}" for number in (1, 2, 3))]
+    assert path.with_name(found[0]).read_text().startswith("broken 2")
 
 
 def test_two_that_find_no_store_make_one(collected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
