@@ -6,6 +6,8 @@ inventory, evidence and reports in a folder of its own and run ``invoke --search
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from fleet import VERSION, virtual_boards
 from fleet.config.inventory import BoardEntry, Inventory, load_inventory, select
+from fleet.errors import ConfigError
 from fleet.ssh.connection import Board
 from fleet.ssh.endpoint import Endpoint
 from fleet.ssh.host_keys import HostKey, HostKeys
@@ -40,13 +43,18 @@ class Session:
 
     @property
     def collected(self) -> Path:
-        """Raw evidence."""
-        return self.home / "collected"
+        """Raw evidence. Raises ConfigError where something else has the folder's name."""
+        return _folder(self.home / "collected")
 
     @property
     def reports(self) -> Path:
-        """Everything derived."""
-        return self.home / "reports"
+        """Everything derived. Raises ConfigError where something else has the folder's name."""
+        return _folder(self.home / "reports")
+
+    def check_folders(self) -> None:
+        """For verbs that work for hours before they write what came of it. Raises ConfigError."""
+        _folder(self.collected)
+        _folder(self.reports)
 
     @property
     def models(self) -> Path:
@@ -118,3 +126,10 @@ class Session:
         if behind is not None:
             jump = self._endpoint(behind)
         return Endpoint(entry.name, entry.address, entry.port, entry.user, key=entry.key, agent=entry.agent, jump=jump)
+
+
+def _folder(path: Path) -> Path:
+    if os.path.lexists(path) and not path.is_dir():
+        hint = f"mv {shlex.quote(str(path))} {shlex.quote(str(path))}.old   (the folder is made when it is needed)"
+        raise ConfigError("is no folder, and has to be one", file=str(path), hint=hint)
+    return path

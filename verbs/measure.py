@@ -78,6 +78,7 @@ def bench(
 
     check_format(format)
     session = open_session()
+    session.check_folders()
     for name in model.split(","):
         if remark := session.catalogue().remark(name.strip()):
             print(f"{name.strip()}: {remark}", file=sys.stderr)
@@ -116,6 +117,7 @@ def demo(_c: Context, format: str = "table") -> None:
     from verbs.report import write_report
 
     session = open_session()
+    session.check_folders()
     names = [entry.name for entry in session.inventory.boards if entry.virtual is not None]
     if not names:
         raise ConfigError("there is no virtual board", file="inventory.yaml", hint="give a board `virtual: true`")

@@ -71,6 +71,7 @@ def nightly(
     if format not in ("page", "json"):
         raise ConfigError(f"{format!r} is neither page nor json", key="--format")
     session = open_session()
+    session.check_folders()
     now = datetime.now(UTC)
     end = next_time(until, now) if until else None
     chosen = named_suite(session, suite)

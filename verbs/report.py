@@ -28,6 +28,7 @@ def report(_c: Context, lang: str = "") -> None:
     invoke report --lang en
     """
     session = open_session()
+    session.check_folders()
     for path in write_report(session, lang):
         print(session.shown(path))
 

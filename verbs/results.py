@@ -32,6 +32,7 @@ def collect(_c: Context, board: Sequence[str] | None = None, prune: bool = False
     invoke collect --rebuild
     """
     session = open_session()
+    session.check_folders()
     code = pull(session, board)
     for path in summaries(session, rebuild=rebuild):
         print(path)
@@ -117,6 +118,7 @@ def import_(
         note=note,
     )
     session = open_session()
+    session.check_folders()
     done = import_logs(
         path or "", stated, collected=session.collected, catalogue=session.catalogue(), tool=session.version
     )
