@@ -122,13 +122,19 @@ def _of_cell(board: str, model: str, cores: int | None, form: str) -> str:
     files = {(one.campaign, one.board, one.run): one for one in find_runs(home / "collected") if one.board == board}
     runs = [read_run(one) for one in files.values()]
     chosen = newest_cell(runs, board, found.name if found else model, cores)
-    if not chosen:
+    if chosen is None:
         have = sorted({f"{run.model} on {run.npu_cores}" for run in runs if run.model})
         what = f"no run of {model}{f' on {cores} cores' if cores else ''} is in the evidence of {board}"
         hint = f"there are: {', '.join(have)}" if have else f"invoke bench --board {board} --model {model}"
         raise ConfigError(what, key="--board", hint=hint)
-    told = explain_cell(chosen, files, runs, architectures, references)
-    return shown(told, _board(chosen[0], runs, architectures, references), form, width())
+    if newer := chosen.passed_over:
+        logs = "collected" if home == here else str(home / "collected")
+        print(
+            f"campaign {newer[0]} is newer, and no number of it counts; why: invoke parse {logs}/{newer[0]}/{board}",
+            file=sys.stderr,
+        )
+    told = explain_cell(chosen.runs, files, runs, architectures, references)
+    return shown(told, _board(chosen.runs[0], runs, architectures, references), form, width())
 
 
 def _board(

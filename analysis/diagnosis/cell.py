@@ -1,4 +1,6 @@
-"""Which runs of an archive are explained together: one board, model and core count, of its newest campaign."""
+"""Which runs of an archive are explained together: one board, model and core count, of the newest campaign that has a
+number of it which counts. Where none has, of the newest.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from analysis.board_fit import BoardFit, board_points, fit_board
 from analysis.diagnosis.explanation import Explanation, Speed, explain
 from analysis.diagnosis.gather import observe_run
 from analysis.evidence import RunFiles
+from analysis.metrics import TABLE_METRICS
 from analysis.outcome import Outcome
 from analysis.references import Reference
 from analysis.runs import Run
@@ -26,8 +29,16 @@ class BoardSpeed:
     speed: Speed
 
 
-def newest_cell(runs: Iterable[Run], board: str, model: str, cores: int | None) -> tuple[Run, ...]:
-    """The runs of the newest campaign that measured it; on the most cores where no count is given. No warm-ups.
+@dataclass(frozen=True)
+class Chosen:
+    """The runs of one campaign; ``passed_over``: the newer campaigns of the cell, of which no number counts."""
+
+    runs: tuple[Run, ...]
+    passed_over: tuple[str, ...] = ()
+
+
+def newest_cell(runs: Iterable[Run], board: str, model: str, cores: int | None) -> Chosen | None:
+    """The runs to explain; on the most cores where no count is given. No warm-ups. None: it was never measured.
 
     Campaigns are named by the time they began, or by a person; the runs' own times decide.
     """
@@ -37,13 +48,20 @@ def newest_cell(runs: Iterable[Run], board: str, model: str, cores: int | None) 
         if run.board == board and run.model == model and (cores is None or run.npu_cores == cores) and not run.warmup
     ]
     if not fitting:
-        return ()
+        return None
     most = max(run.npu_cores or 0 for run in fitting)
     fitting = [run for run in fitting if (run.npu_cores or 0) == most]
-    newest = max(fitting, key=lambda run: (run.created_utc or "", run.campaign)).campaign
-    kept = [run for run in fitting if run.campaign == newest]
+    fitting.sort(key=lambda run: (run.created_utc or "", run.campaign), reverse=True)
+    campaigns = list(dict.fromkeys(run.campaign for run in fitting))
+    counting = {run.campaign for run in fitting if _number_counts(run)}
+    at = next((at for at, campaign in enumerate(campaigns) if campaign in counting), 0)
+    kept = sorted((run for run in fitting if run.campaign == campaigns[at]), key=lambda run: run.key)
     ran = [run for run in kept if run.outcome in (Outcome.OK, Outcome.TAINTED)]
-    return tuple((ran or kept)[:MOST_RUNS])
+    return Chosen(tuple((ran or kept)[:MOST_RUNS]), tuple(campaigns[:at]))
+
+
+def _number_counts(run: Run) -> bool:
+    return run.counts and any(run.believed(metric.name) is not None for metric in TABLE_METRICS)
 
 
 def board_fits(
@@ -84,4 +102,4 @@ def explain_cell(
         for run in runs
     ]
     title = f"{first.model_title or first.model} on {first.board}, {first.npu_cores or 'unknown'} NPU cores"
-    return explain(title, seen, first.origin)
+    return explain(title, seen, first.origin, first.campaign)

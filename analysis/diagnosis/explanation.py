@@ -51,15 +51,17 @@ class Explanation:
     unknown: tuple[Finding, ...]
     runs: int
     origin: str | None = None
+    campaign: str | None = None
 
 
-def explain(title: str, observed: Sequence[Observed], origin: str | None = None) -> Explanation:
+def explain(
+    title: str, observed: Sequence[Observed], origin: str | None = None, campaign: str | None = None
+) -> Explanation:
     """Of one cell's runs, one or more of them."""
     causes, fine, unknown = rank([examine(one) for one in observed])
     speeds = speeds_of(observed)
-    return Explanation(
-        title, _sentence(speeds, causes, fine, observed), speeds, causes, fine, unknown, len(observed), origin
-    )
+    sentence = _sentence(speeds, causes, fine, observed)
+    return Explanation(title, sentence, speeds, causes, fine, unknown, len(observed), origin, campaign)
 
 
 def speeds_of(observed: Sequence[Observed]) -> tuple[Speed, ...]:

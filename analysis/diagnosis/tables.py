@@ -41,7 +41,8 @@ def shown(told: Explanation, board: Board, form: str, width: int = 0) -> str:
     check_format(form)
     if form == "json":
         return json.dumps(as_data(told, board), ensure_ascii=False, indent=1)
-    title = f"{told.title} ({told.runs} run{'s' * (told.runs != 1)}{f', {told.origin}' if told.origin else ''})"
+    about = [f"{told.runs} run{'s' * (told.runs != 1)}{f' of campaign {told.campaign}' if told.campaign else ''}"]
+    title = f"{told.title} ({', '.join([*about, *([told.origin] if told.origin else [])])})"
     escape = markdown if form == "md" else plain
     blocks = [escape(f"{title}: {told.sentence}") + "."]
 
@@ -70,6 +71,7 @@ def as_data(told: Explanation, board: Board) -> dict[str, Any]:
     """The same for a program."""
     return {
         "title": told.title,
+        "campaign": told.campaign,
         "origin": told.origin,
         "simulated": told.origin == "simulated",
         "runs": told.runs,

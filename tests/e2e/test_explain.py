@@ -52,6 +52,8 @@ def test_what_was_planted_on_a_board_is_named_first(home: Home) -> None:
         assert answer["origin"] == "simulated" and answer["simulated"] is True
     shown = explain(home.folder, "--board", "dram", "--model", "qwen3-0.6b").stdout.decode()
     assert "DDR clock low while working: 528 of 2112 MHz" in shown.splitlines()[0]
+    (campaign,) = (path.name for path in home.collected.iterdir() if path.name[0] != ".")
+    assert answer["campaign"] == campaign and f"1 run of campaign {campaign}, simulated" in shown.splitlines()[0]
     assert "What can not be told from this" in shown
     refused = explain(home.folder, "--board", "dram", "--model", "qwen3-4b", code=2).stderr.decode()
     assert "qwen3-0.6b on 3" in refused
