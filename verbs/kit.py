@@ -2,7 +2,9 @@
 
 A verb parses its options, calls one function and hands the result to a writer. Everything heavy is imported inside,
 so that ``--list`` and ``--help`` are instant. Results go to stdout, progress and messages to stderr. Exit codes:
-0 good, 1 the work failed, 2 usage or configuration, 3 verdict, 4 unreachable, 130 interrupted.
+0 good, 1 the work failed, 2 usage or configuration, 3 verdict, 4 unreachable, 130 interrupted, 143 terminated.
+
+Ctrl-C and TERM (`systemctl stop`) unwind a verb in the same way, as KeyboardInterrupt, so that leases are given back.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[1]
 _ON_INTERRUPT = signal.getsignal(signal.SIGINT)  # of whoever started us: a job in the background does not hear it
-INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
+_ON_TERMINATE = signal.getsignal(signal.SIGTERM)
+_stopped_by = signal.SIGINT  # the last signal that unwinds the verb
 
 BOARD = "names, patterns 'rk3588-[a-d]', '@group', '!exclusion'; repeatable or comma separated; default all"
 FORMAT = "table, json, csv or md"
@@ -35,16 +38,18 @@ def verb(help: dict[str, str] | None = None, positional: Sequence[str] = (), **o
     def wrap(body: Callable[..., None]) -> Any:
         @functools.wraps(body)
         def guarded(*args: Any, **kwargs: Any) -> None:
-            from analysis.errors import AnalysisError
-            from fleet.errors import FleetError
-
             signal.signal(signal.SIGINT, _ON_INTERRUPT)
+            if _ON_TERMINATE is signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, _terminate)
             try:
+                from analysis.errors import AnalysisError
+                from fleet.errors import FleetError
+
                 body(*args, **kwargs)
+            except KeyboardInterrupt:  # first: it may come before the names of the others are known
+                raise stopped("terminated" if _stopped_by == signal.SIGTERM else "interrupted") from None
             except (FleetError, AnalysisError) as error:
                 raise Exit(error.message(), code=int(error.exit_code)) from None
-            except KeyboardInterrupt:
-                raise Exit("interrupted", code=INTERRUPTED) from None
             except BrokenPipeError:
                 # `invoke parse … | head`: nobody listens any more, and Python would say so at its end
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -52,10 +57,22 @@ def verb(help: dict[str, str] | None = None, positional: Sequence[str] = (), **o
             finally:
                 # The result is out. Ctrl-C while Python cleans up behind it would make a signal of the exit code.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
+                signal.signal(signal.SIGTERM, _ON_TERMINATE)
 
         return task(auto_shortflags=False, help=help or {}, positional=list(positional), **options)(guarded)
 
     return wrap
+
+
+def stopped(message: str | None = None) -> Exit:
+    """The end of a verb that a signal unwound: 130 by Ctrl-C, 143 by TERM, as shells say of a program that it ended."""
+    return Exit(message, code=128 + _stopped_by)
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    global _stopped_by
+    _stopped_by = signal.SIGTERM
+    raise KeyboardInterrupt
 
 
 def headline(folder: Path) -> str:

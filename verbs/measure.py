@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from invoke import Context, Exit
+from invoke import Context
 
-from verbs.kit import BOARD, FORMAT, INTERRUPTED, headline, leave, open_session, stderr, verb, width
+from verbs.kit import BOARD, FORMAT, headline, leave, open_session, stderr, stopped, verb, width
 from verbs.results import pull, summaries
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def measure(session: Session, order: Order, *, recover: bool = False, force: boo
     needs, probe = partial(need, probe=order.request.probe), order.request.probe
     result = drive(session, order, need=needs, again=again(session, order.campaign), recover=recover, force=force)
     if result.interrupted:
-        raise Exit(code=INTERRUPTED)
+        raise stopped()
     outcomes = [str(run.outcome) for run in read_campaign(session.collected, result.campaign)]
     return int(campaigns.exit_code(result, outcomes, probe=probe))
 

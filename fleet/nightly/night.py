@@ -97,6 +97,7 @@ class Night:
     findings: tuple[Finding, ...] = ()
     notes: list[str] = field(default_factory=list)
     ended_utc: str | None = None
+    interrupted_in: Stage | None = None  # of this process; a night that is gone on with is not
 
     def done(self, stage: Stage, board: str = FLEET) -> Done | None:
         """What a stage came to there; None: nobody knows yet."""

@@ -57,6 +57,7 @@ class Morning:
         """The worst of the night: unreachable before a regression before what failed before other verdicts."""
         codes = [ExitCode(done.code) for results in self.night.stages.values() for done in results.values()]
         codes += [ExitCode.FAILED for row in self.bad_runs if row["outcome"] not in NOT_RUN]
+        codes += [ExitCode.FAILED] if self.night.interrupted_in else []
         code = worst(codes + [ExitCode.VERDICT for _ in self.night.alarms])
         return ExitCode.VERDICT if self.night.alarms and code is ExitCode.FAILED else code
 
@@ -64,7 +65,7 @@ class Morning:
     def quiet(self) -> bool:
         """Is there nothing that a person has to know?"""
         news = [finding for finding in self.night.findings if finding.news]
-        told = news or self.night.notes or self.sick or self.bad_runs or self.troubles
+        told = news or self.night.interrupted_in or self.night.notes or self.sick or self.bad_runs or self.troubles
         return not told and bool(self.runs)
 
     @property
@@ -79,6 +80,7 @@ class Morning:
         if self.quiet:
             return f"{self.night.name}: quiet: " + ", ".join([ran, "nothing got worse", "no board is sick", *more])
         parts = [
+            f"interrupted in its stage {self.night.interrupted_in}" if self.night.interrupted_in else "",
             f"{_count(len(self.night.alarms), 'number')} got worse" if self.night.alarms else "",
             f"{_count(len(self.sick), 'board')} sick ({', '.join(self.sick)})" if self.sick else "",
             f"{_count(len(self.bad_runs), 'run')} not as planned" if self.bad_runs else "",
@@ -97,6 +99,7 @@ class Morning:
         blocks = [
             f"# {line}",
             f"Begun {self.night.started_utc}, {self._until()}suite {self.night.suite}, logs in collected/{name}/.",
+            self._interrupted(),
             _section("What got worse", _findings(self.night.alarms)),
             _section("Boards", self._boards()),
             _section("What did not run, and why", self._reasons(lambda outcome: outcome in NOT_RUN)),
@@ -126,6 +129,15 @@ class Morning:
 
     def _until(self) -> str:
         return f"until {self.night.until_utc}, " if self.night.until_utc else ""
+
+    def _interrupted(self) -> str:
+        if self.night.interrupted_in is None:
+            return ""
+        return (
+            "Somebody stopped it, by Ctrl-C or `systemctl stop`. Boards that answered are given back; a run that had "
+            "begun goes on there. The same `invoke nightly` before the night's end goes on where it was; "
+            "`invoke collect` brings what has ended."
+        )
 
     def _boards(self) -> list[str]:
         """Every board that is not simply good, and where it dropped out tonight."""

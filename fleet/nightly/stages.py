@@ -81,12 +81,15 @@ class NightWork:
     returns: int
 
     def run(self) -> None:
-        """All stages, to the end. Ctrl-C gives the boards back. Raises NoSpace and EvidenceBroken when the night itself
-        can not be kept."""
+        """All stages, to the end. Ctrl-C gives the boards back, and the page says so. Raises NoSpace and EvidenceBroken
+        when the night itself can not be kept."""
         try:
             self._stages()
         except KeyboardInterrupt:
+            self.means.say(f"{self.night.name}: interrupted, the boards are given back")
             self.boards.release()
+            self.night.interrupted_in = next((stage for stage in Stage if stage not in self.night.over), Stage.RELEASE)
+            self._guarded(lambda: {FLEET: Done(Status.OK, ", ".join(self.means.page(self.night)))})
             raise
 
     def _stages(self) -> None:

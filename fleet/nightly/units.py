@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +67,9 @@ def units(timer: Timer, *, system: bool) -> dict[str, str]:
         f"EnvironmentFile=-{_specifiers(str(timer.secrets))}",
         "ExecStart=" + " ".join(map(_word, timer.command)),
         "# The runs are detached on the boards, so ending this loses nothing; what was killed goes on where it was.",
-        "KillMode=control-group",
+        "# On stop it gives the boards back, with the programs that it has started: these are ended after it.",
+        "KillMode=mixed",
+        f"SuccessExitStatus={128 + signal.SIGTERM}",
         "Restart=on-abnormal",
         "RestartSec=60",
         "",

@@ -130,17 +130,20 @@ def test_a_full_disk_on_the_board_is_one_clear_message(home):
     assert "space" in done.stderr and done.stderr.count("Try:") >= 1
 
 
-def test_ctrl_c_says_what_still_runs_and_the_named_command_stops_it(home):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "term"])
+def test_ctrl_c_and_term_say_what_still_runs_and_the_named_command_stops_it(home, number, code):
     home.inventory({"a": virtual("hang")})
     bench = home.start("bench", "--cores", "1", "--repeats", "1")
     try:
         assert any("started" in line for line in bench.stderr)  # reads until the first run is on the board
-        bench.send_signal(signal.SIGINT)
+        bench.send_signal(number)
         _, told = bench.communicate(timeout=30)
     finally:
         bench.kill()
-    assert bench.returncode == 130
+    assert bench.returncode == code
     assert "a: interrupted\n" in told and "a: done" not in told
+    (now,) = json.loads(home.invoke("who", "--format", "json").stdout)
+    assert (now["state"], now["held by"], now["token"]) == ("running", None, None)
     assert "invoke attach --board a" in told and "invoke cancel --board a" in told
     assert json.loads(home.invoke("status", "--format", "json").stdout)[0]["state"] == "running"
     assert "cancelled" in home.invoke("cancel", "--board", "a").stdout

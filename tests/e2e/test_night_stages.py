@@ -121,9 +121,13 @@ def test_ctrl_c_gives_the_boards_back(lab: Lab) -> None:
         raise KeyboardInterrupt
 
     lab.check, lab.release = interrupted, lambda: released.append(1) or {}  # type: ignore
+    paged: list[Stage | None] = []
+    object.__setattr__(work.means, "page", lambda night: paged.append(night.interrupted_in) or ())
     with pytest.raises(KeyboardInterrupt):
         work.run()
-    assert released
+    assert released and paged == [Stage.CHECK]
+    (kept,) = lab.nights.load()
+    assert kept.interrupted_in is None and kept.over == [Stage.LEASE]
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,26 @@ def test_a_night_that_was_killed_goes_on_where_it_was_and_ends_with_a_page(home:
     assert "1 in maintenance" in left.stdout and "new heatsink" in left.stdout
 
 
+def test_a_night_that_is_stopped_gives_its_boards_back_and_says_so_on_its_page(home: Home) -> None:
+    suite(home)
+    home.inventory({"a": virtual("hang", time_scale=20)})
+    night = home.start("nightly", "--force")
+    try:
+        assert any("started" in line for line in night.stderr)
+        assert "nightly" in home.invoke("who").stdout
+        night.send_signal(signal.SIGTERM)
+        _, told = night.communicate(timeout=60)
+    finally:
+        night.kill()
+    assert night.returncode == 143 and "Traceback" not in told, told
+    (now,) = json.loads(home.invoke("who", "--format", "json").stdout)
+    assert (now["state"], now["held by"], now["token"]) == ("running", None, None)
+    page = (home.folder / "reports" / "nightly.md").read_text()
+    assert "interrupted in its stage canary" in page.splitlines()[0] and "goes on where it was" in page
+    assert json.loads((home.folder / "reports" / "nightly.json").read_text())["interrupted_in"] == "canary"
+    assert json.loads(home.invoke("status", "--format", "json").stdout)[0]["state"] == "running"
+
+
 def test_a_board_that_is_somebody_elses_is_left_alone_and_is_not_sick(home: Home) -> None:
     suite(home)
     home.inventory({"a": virtual(), "old": virtual("driver_too_old")})

@@ -44,14 +44,27 @@ def test_listing_the_verbs_loads_nothing_that_a_board_needs():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("moment", "code"), [("in the verb", 130), ("after it", 3)])
-def test_ctrl_c_is_an_exit_code_and_after_the_result_it_changes_nothing(moment, code):
+@pytest.mark.parametrize(
+    ("name", "moment", "code"),
+    [
+        ("SIGINT", "while it loads", 130),
+        ("SIGINT", "in the verb", 130),
+        ("SIGINT", "after it", 3),
+        ("SIGTERM", "while it loads", 143),
+        ("SIGTERM", "in the verb", 143),
+    ],
+)
+def test_ctrl_c_and_term_are_exit_codes_and_ctrl_c_after_the_result_changes_nothing(name, moment, code):
     script = (
         "import os, signal, sys\n"
         "from invoke import Context, Exit\n"
         "from verbs.kit import leave, verb\n"
         "def interrupt(when):\n"
-        f"    if when == {moment!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"    if when == {moment!r}: os.kill(os.getpid(), signal.{name})\n"
+        "class Loading:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'fleet.errors': interrupt('while it loads')\n"
+        "sys.meta_path.insert(0, Loading())\n"
         "@verb()\n"
         "def measure(_c):\n"
         "    interrupt('in the verb')\n"
@@ -63,4 +76,4 @@ def test_ctrl_c_is_an_exit_code_and_after_the_result_it_changes_nothing(moment, 
         "    sys.exit(ended.code)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
+    assert done.returncode == code and "Traceback" not in done.stderr, done.stderr

@@ -203,6 +203,7 @@ def test_a_quiet_night_is_one_line() -> None:
             "| b | 1 | skipped | the night ends at 06:00 |",
         ),
         ({"notes": ["cut short"]}, {}, [], "- cut short"),
+        ({"interrupted_in": Stage.BENCH}, {}, [], ": interrupted in its stage bench, 1 of 1 run ok"),
         ({"stages": {Stage.NOTIFY: {FLEET: Done(Status.FAILED, "not sent")}}}, {}, [], "| notify | all | not sent |"),
     ],
 )
@@ -333,6 +334,7 @@ def test_systemd_gets_a_service_and_a_timer_once_and_loses_them_again(machine: P
     assert not (machine / "units").exists() and "OnCalendar=*-*-* 02:05:00" in "\n".join(written)
     units.install(timer(), os.environ)
     service = (machine / "units" / "rkfleet-nightly.service").read_text()
+    assert "KillMode=mixed\nSuccessExitStatus=143\n" in service
     assert "WorkingDirectory=/home/me/100 %% fleet\n" in service
     assert 'ExecStart="/opt/py thon" "-m" "invoke" "nightly"\n' in service
     assert units.install(timer(), os.environ)[0] == "nothing has changed"
