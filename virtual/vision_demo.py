@@ -18,9 +18,7 @@ IMAGE = "<image>"
 WRONG_USE = 255
 MASK_CORES = 2  # of a library that refuses three: its highest mask has two bits
 MARKER_TOKENS = 2  # before and behind the image's own
-BAD_MASK = (
-    "E RKNN: [{stamp}] rknn_set_core_mask: unavailable core mask found for current platform! max core mask = 3\n"
-)
+BAD_MASK = "E RKNN: [{stamp}] rknn_set_core_mask: unavailable core mask found for current platform! max core mask = 3\n"
 PLATFORMS = ("rk3588", "rk3576", "rk3562", "rv1126b")
 TAKES = "image_path encoder_model_path llm_model_path max_new_tokens max_context_len"
 NO_IMAGE = (
