@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.e2e.home import PROJECT, Home, virtual
+from tests.e2e.home import LIMIT_S, PROJECT, Home, virtual
 from virtual.misuse import cached_prompt
 
 SAMPLED = 4  # time scale at which a run takes seconds, as a sample a second needs them
@@ -123,7 +123,7 @@ def reasons(cell: dict[str, Any]) -> str:
 def bench(home: Home, **more: Any) -> dict[str, dict[str, Any]]:
     """The cells of one campaign, by board or, where there is one board, by model."""
     suite(home, **more)
-    done = home.invoke("bench", "--suite", "taints", "--force", "--format", "json", code=1)
+    done = home.invoke("bench", "--suite", "taints", "--force", "--format", "json", code=1, limit_s=2 * LIMIT_S)
     cells = json.loads(done.stdout)
     by = "board" if len({cell["board"] for cell in cells}) > 1 else "model"
     return {cell[by]: cell for cell in cells}
