@@ -66,7 +66,7 @@ PROVOKED: Provoked = {
         "tainted",
         (
             "clocks: dmc was pinned to 2112 MHz and ran at 528 MHz when the run ended",
-            "clocks: idle state cpu7/state1 was switched off, and on when the run ended",
+            "cpu7/state1) were switched off, and on when the run ended",
         ),
     ),
     "throttled": (
