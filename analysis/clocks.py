@@ -53,17 +53,23 @@ class Clock:
             return None
         return sum(ms for hz, ms in self.residency_ms.items() if _near(hz, self.wanted)) / total
 
+    @property
+    def left(self) -> tuple[str, int] | None:
+        """When it was not where it had been pinned ("began", "ended"), and where it was then."""
+        if self.pinned and self.wanted is not None:
+            for when, seen in (("began", self.start), ("ended", self.end)):
+                if seen is not None and not _near(seen, self.wanted):
+                    return when, seen
+        return None
+
     def broken(self) -> Iterator[str]:
-        """Why it was not where it had been pinned, a sentence each."""
+        """Why a frequency was not where it had been pinned, a sentence each."""
         if not self.pinned or self.wanted is None:
             return
-        for when, seen in (("began", self.start), ("ended", self.end)):
-            if seen is not None and not _near(seen, self.wanted):
-                if self.kind == "idle":
-                    yield f"idle state {self.name} was switched off, and on when the run {when}"
-                else:
-                    yield f"{self.name} was pinned to {_mhz(self.wanted)} and ran at {_mhz(seen)} when the run {when}"
-                return
+        if self.left is not None:
+            when, seen = self.left
+            yield f"{self.name} was pinned to {_mhz(self.wanted)} and ran at {_mhz(seen)} when the run {when}"
+            return
         share, least = self.share, LEAST_SHARE.get(self.kind, 0.0)
         if share is not None and share < least and sum(self.residency_ms.values()) >= LEAST_COUNTED_MS:
             top = _mhz(self.wanted)
@@ -90,8 +96,14 @@ class Clocks:
 
     @property
     def broken(self) -> tuple[str, ...]:
-        """A sentence for each clock that did not stay where it was pinned."""
-        return tuple(f"clocks: {sentence}" for clock in self.clocks for sentence in clock.broken())
+        """A sentence for each clock that did not stay where it was pinned, and one for all idle states that came on."""
+        told = [sentence for clock in self.clocks if clock.kind != "idle" for sentence in clock.broken()]
+        for moment in ("began", "ended"):
+            on = [one.name for one in self.clocks if one.kind == "idle" and one.left and one.left[0] == moment]
+            if on:
+                states = f"idle state {on[0]} was" if len(on) == 1 else f"{len(on)} idle states ({', '.join(on)}) were"
+                told.append(f"{states} switched off, and on when the run {moment}")
+        return tuple(f"clocks: {sentence}" for sentence in told)
 
     @property
     def sentence(self) -> str:

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 
 from analysis.architecture import Architecture
 from analysis.constants import (
-    BUS_BYTES_PER_CLOCK,
     CLOCK_SLACK,
     FASTEST_DRAM_HZ,
     GIB,
@@ -32,6 +31,7 @@ from analysis.constants import (
 from analysis.memory_model import predict_memory
 from analysis.quantization import dtype_of
 from analysis.references import Reference
+from analysis.roofline import bytes_per_token, peak_bytes_per_s
 from analysis.runs import Run
 
 W8A8 = "w8a8"  # where nobody says: RK3588 takes nothing else but its groups
@@ -100,11 +100,10 @@ def _gated(run: Run, architectures: Mapping[str, Architecture]) -> Run:
 def _generate(
     metric: str, tps: float | None, arch: Architecture, dtype: str, depth: float, dram_hz: int | None
 ) -> Iterator[Impossible]:
-    kept = dtype_of(dtype)
-    if tps is None or kept is None:
+    if tps is None:
         return
-    token = arch.active_body_weights * kept.weight_bytes + arch.head_weights + arch.kv_bytes_per_token * depth
-    peak = (dram_hz or FASTEST_DRAM_HZ) * BUS_BYTES_PER_CLOCK
+    token = bytes_per_token(arch, dtype, depth)
+    peak = peak_bytes_per_s(dram_hz or FASTEST_DRAM_HZ)
     if token * tps > peak * CLOCK_SLACK:
         whose = "this board's memory" if dram_hz else "the fastest memory of any RK3588"
         yield Impossible(

@@ -10,9 +10,9 @@ Clocks: operating points of public boot logs and sbc-bench results of RK3588 boa
 from __future__ import annotations
 
 from analysis.architecture import Architecture
+from analysis.constants import BUS_BYTES_PER_CLOCK
 from analysis.quantization import dtype_of
 
-BYTES_A_CLOCK = 16
 LPDDR4X_TOP_HZ = 2_112_000_000
 
 
@@ -23,9 +23,9 @@ def bytes_per_token(arch: Architecture, dtype: str | None, depth: float) -> floa
     return arch.active_body_weights * weight + arch.head_weights + arch.kv_bytes_per_token * depth
 
 
-def peak_bytes_per_s(dram_hz: int | None) -> float:
+def peak_bytes_per_s(dram_hz: float | None) -> float:
     """Of a 64-bit bus at this clock; of LPDDR4X where nobody says."""
-    return BYTES_A_CLOCK * float(dram_hz or LPDDR4X_TOP_HZ)
+    return BUS_BYTES_PER_CLOCK * (dram_hz or LPDDR4X_TOP_HZ)
 
 
 def share_of_peak(tps: float, bytes_a_token: float, dram_hz: int | None = None) -> float:

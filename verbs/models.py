@@ -133,7 +133,7 @@ def _list(session: Session, board: Sequence[str] | None, name: str, context: int
         grounds = [ground(state, lies) for state, lies in looked if state.error is None]
     notes: set[str] = set()
     # Without a board nobody knows whether its memory would be a real board's or a virtual one's.
-    fits = refit(session, catalogue.models, [on.board for on in grounds]) if board else None
+    fits = refit(session, [on.board for on in grounds]) if board else None
     rows = [fit_row(model, on, here, context, notes, fits) for on in grounds for model in chosen]
     print(listing(rows, format, empty="no board answers", width=width()))
     for state in states:

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from analysis.architecture import Architecture
     from analysis.board_fit import BoardFit
     from analysis.memory_fit import MemoryFit
-    from fleet.config.catalogue import Model
     from fleet.session import Session
 
 DEPTH = 160  # tokens before the middle of an answer of 64 to a prompt of 128, as the vendor measures
@@ -55,22 +54,15 @@ class Refit(NamedTuple):
         return tuple(told)
 
 
-def refit(session: Session, models: Sequence[Model], boards: Sequence[str]) -> Refit:
+def refit(session: Session, boards: Sequence[str]) -> Refit:
     """From everything collected; of the whole board's memory, which is what decides whether a model fits."""
-    from analysis.architecture import architecture_of
     from analysis.board_fit import board_points, fit_board
     from analysis.memory_fit import WITNESSES, fits_of
-    from analysis.runs import read_runs
-    from verbs.fit import numbers_of
+    from verbs.evidence import known_models, read_through_store
 
-    runs = read_runs(session.collected)
-    architectures = {}
-    for model in models:
-        if model.architecture is not None:
-            try:
-                architectures[model.name] = architecture_of(numbers_of(model))
-            except ValueError:
-                continue
+    runs = read_through_store(session)
+    known = known_models(session)
+    architectures = {name: one.architecture for name, one in known.items() if one.architecture is not None}
     memory = {(fit.origin, fit.runtime): fit for fit in fits_of(runs, architectures, WITNESSES[0])}
     points = board_points((run for run in runs if run.board in boards), architectures)
     fits = {key: fit for key, some in sorted(points.items()) if (fit := fit_board(some)) is not None}

@@ -22,7 +22,7 @@ MOMENTS = (
 )  # at any time
 STRIKES = frozenset({"reboot", "power_loss", "freeze", "cut", "slow", "corrupt"})
 FAULTS = STRIKES | {"unreachable", "driver_too_old", "oom", "hang", "drop_connection", "disk_full"}
-FAULTS |= {"encoder_failed", "submit_failed"}
+FAULTS |= {"encoder_failed", "submit_failed", "matmul_failed", "damaged_table"}
 TRAITS = frozenset(
     {
         "no_userspace",  # Radxa's kernels: no such governor
@@ -32,6 +32,10 @@ TRAITS = frozenset(
         "little_cores",  # the runtime is told to use the little ones
         "cached_prompt",  # the second time a demo is asked, most of the prompt is in a cache
         "capped",  # under load, firmware or heat takes the big cores three steps down whatever anybody asks for
+        "retuned",  # in the middle of an answer a daemon that saves power takes back what was pinned
+        "own_question",  # the demo was built to warm up: it asks itself one of its presets, then reads
+        "no_log_level",  # a wrapper of the demo loses RKLLM_LOG_LEVEL, and there is no table
+        "two_core_mask",  # librknnrt gives an encoder two cores at most, and one where it is asked for three
     }
 )
 MAX_DISK_MIB = 4096  # a limited disk is memory of this machine

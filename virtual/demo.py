@@ -16,10 +16,10 @@ from virtual import physics
 from virtual.answers import natural_length, prompt_tokens, tokens
 from virtual.artifacts import Architecture, Header, read_header
 from virtual.layouts import LAYOUTS, LOAD_ERROR, AfterFailure, Figures
-from virtual.lost_job import lose_job
+from virtual.lost_job import fail_products, lose_job
 from virtual.machine import Work
 from virtual.memory import DemoMemory
-from virtual.misuse import FIRST_DEMO, cached_prompt
+from virtual.misuse import FIRST_DEMO, WARM_UP, cached_prompt, damaged
 
 if TYPE_CHECKING:
     from virtual.boot import Boot
@@ -153,11 +153,12 @@ class Conversation:
             return
         if self.has_menu:
             self._show_menu()
+        asked = [WARM_UP] if self.has_menu and "own_question" in self._board.config.traits else []
         while True:
             self._stdout.print(self.user)
             if self._request.buffer != "block":
                 self._stdout.flush()  # reading a terminal flushes what waits for it
-            line = await self._terminal.read_line()
+            line = asked.pop() if asked else await self._terminal.read_line()
             if line == "exit":
                 break
             if line == "clear" and self._layout.has_clear:
@@ -274,6 +275,8 @@ class Conversation:
         prefill_ms = physics.prefill_ms(machine.chip, arch, cores, read, machine.clocks, self._lucky)
         if "submit_failed" in self._faults:
             prefill_ms += lose_job(self._board, self._terminal, stamp(), pid=self._request.pid, run=self._run)
+        if "matmul_failed" in self._faults:
+            fail_products(self._board, self._terminal, self._stdout, pid=self._request.pid, run=self._run)
         await self._terminal.sleep(prefill_ms / 1000 / self._scale)
         length = min(natural_length(prompt, header.model, self._lucky.length_factor), self._new, self._context - asked)
         words = tokens(prompt, header.model)
@@ -298,9 +301,13 @@ class Conversation:
         }
         self._board.truth.record("turn", pid=self._request.pid, run=self._run, **self.made)
         self._stdout.print("\n")  # the demo's own, when it is told that the answer is over; the table comes after that
-        if self._request.log_level >= 1:
+        if self._request.log_level >= 1 and "no_log_level" not in self._board.config.traits:
             figures = Figures(self._init_ms, prefill_ms, counted, generate_ms, length - 1, self._memory.peak_bytes)
-            self._say(*self._layout.table(figures, is_first=self._turns == 1))
+            lines = self._layout.table(figures, is_first=self._turns == 1)
+            if "damaged_table" in self._faults:
+                self._board.truth.record("fault", fault="damaged_table", pid=self._request.pid, run=self._run)
+                lines = map(damaged, lines)
+            self._say(*lines)
 
     async def _generate(self, arch: Architecture, cores: int, asked: int, length: int, words: Iterator[str]) -> float:
         """Say the tokens after the first at the pace of this machine; returns the time they took."""
@@ -335,6 +342,11 @@ class Conversation:
             self._board.truth.record("fault", fault="hang", pid=pid, run=self._run)
             self._stdout.flush()
             await self._terminal.never()
+        if "retuned" in self._board.config.traits:
+            self._board.let_pass()
+            self._machine.retune()
+            self._board.truth.record("retuned", pid=pid, run=self._run)
+            self._board.wake()
         if self._turns == 0:
             self._board.strike(pid, self._run)
 

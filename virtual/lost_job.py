@@ -1,6 +1,8 @@
-"""A job that the NPU does not finish: its driver gives it up after a while, and the demo goes on with what there is.
+"""A job that the NPU does not finish, or finishes wrongly: the demo goes on with what there is.
 
-Nothing but a line on standard error and the kernel's log tells of it; the table is complete, and the exit code is 0.
+A lost job is given up by the driver after a while; nothing but a line on standard error and the kernel's log tells of
+it. A product that fails costs no time, and its line lacks an end: the runtime writes that to the other stream. Either
+way the table is complete, and the exit code is 0.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from virtual.boot import Boot
-    from virtual.demo import Terminal
+    from virtual.demo import Stdout, Terminal
 
 LOST_MS = 12_500.0  # two of the driver's patience
+FAILED_PRODUCTS = 3
 _SAID = "E RKNN: [{stamp}] failed to submit!, op id: 1, op name: MatMul, flags: 0x5\n"
 _LOGGED = (
     "RKNPU: failed to wait job, task counter: 0, flags: 0x5, ret = 0, elapsed time: 6250417us",
@@ -27,3 +30,11 @@ def lose_job(board: Boot, terminal: Terminal, stamp: str, **about: object) -> fl
         board.pages.log(board.uptime_s(), line, level=3)
     terminal.err(_SAID.replace("{stamp}", stamp))
     return LOST_MS
+
+
+def fail_products(board: Boot, terminal: Terminal, stdout: Stdout, **about: object) -> None:
+    """Say so where the real ones do: the line on standard error, its end on standard output."""
+    board.truth.record("fault", fault="matmul_failed", **about)
+    for _ in range(FAILED_PRODUCTS):
+        terminal.err("E rkllm: matmul(w8a8) run failed")
+        stdout.print("\n")

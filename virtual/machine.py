@@ -195,6 +195,15 @@ class Machine:
         if not self.dmc_stuck:
             self.dmc.settle(self._dmc_on_demand_hz())
 
+    def retune(self) -> None:
+        """What a daemon for balanced power does: governors that follow the load, and every sleep allowed."""
+        self.dmc.governor, self.dmc.min_hz = "dmc_ondemand", self.dmc.available_hz[0]
+        for clock in self.cpu.values():
+            clock.governor, clock.min_hz = "ondemand", clock.available_hz[0]
+        for state in self.idle.values():
+            state.disabled = False
+        self.settle()
+
     def advance(self, wall_s: float, simulated_s: float) -> None:
         """Let time pass with the load as it is."""
         for clock in (self.npu, self.dmc, self.gpu, *self.cpu.values()):

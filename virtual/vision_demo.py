@@ -16,7 +16,9 @@ from virtual.layouts import Arguments
 
 IMAGE = "<image>"
 WRONG_USE = 255
+MASK_CORES = 2  # of a library that refuses three: its highest mask has two bits
 MARKER_TOKENS = 2  # before and behind the image's own
+BAD_MASK = "E RKNN: [{stamp}] rknn_set_core_mask: unavailable core mask found for current platform! max core mask = 3\n"
 PLATFORMS = ("rk3588", "rk3576", "rk3562", "rv1126b")
 TAKES = "image_path encoder_model_path llm_model_path max_new_tokens max_context_len"
 NO_IMAGE = (
@@ -71,6 +73,7 @@ class Official(Conversation):
         header = await self._load_encoder()
         if header is None:
             return False
+        self._set_cores()
         for line in self._tensors(header.encoder):
             self._stdout.print(f"{line}\n")
         if self.says_times:
@@ -85,6 +88,12 @@ class Official(Conversation):
     def _say_cores(self) -> None:
         if self._layout.arguments is not Arguments.PLAIN:
             self._stdout.print(f"===the core num is {self.cores}===\n")
+
+    def _set_cores(self) -> None:
+        """Where the mask is refused, the demo goes on with what an encoder has without one."""
+        if self.cores > MASK_CORES and "two_core_mask" in self._board.config.traits:
+            self._terminal.err(BAD_MASK.replace("{stamp}", stamp()))
+            self.cores = 1
 
     async def _load_encoder(self) -> EncoderHeader | None:
         """Read it into memory, where the language model is already."""

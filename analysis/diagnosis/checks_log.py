@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from analysis.constants import CONTEXT_LIMIT, CORE_SHARE
+from analysis.constants import CONTEXT_LIMIT, CORE_SHARE, FASTEST_DRAM_HZ
 from analysis.diagnosis.checks_clocks import NOTICED
 from analysis.diagnosis.finding import Cost, Finding, Left, fine, found, unknown
 from analysis.diagnosis.observed import Observed
@@ -23,7 +23,7 @@ CACHED_SHARE = 0.5  # of the time to the first token that the model predicts; it
 CHARS_PER_TOKEN = 8  # at most, in English, Chinese and code
 LEAST_ANSWER = 0.9  # of the tokens asked for
 OPENCL_COST = 0.08  # of a token: 7 to 10 % in one report
-FASTEST_DRAM_HZ = 2_736_000_000  # the fastest DDR blob there is
+
 WEIGHTS_SLACK = 0.9  # of the layers' bytes: a process holds at least these
 VENDOR_DEPTH = 128 + 32  # tokens before the middle of the vendor's answers
 _OPENCL = re.compile(

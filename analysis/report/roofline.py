@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from analysis.architecture import Architecture
 from analysis.claims import Basis
-from analysis.constants import BUS_BYTES_PER_CLOCK, GIB
+from analysis.constants import GIB
 from analysis.memory_model import predict_memory
 from analysis.physics import Impossible, check_reference
 from analysis.quantization import dtype_of
@@ -19,9 +19,9 @@ from analysis.references import Reference
 from analysis.report.given import MEMORY
 from analysis.report.model import Doubt
 from analysis.report.words import Words
+from analysis.roofline import bytes_per_token, peak_bytes_per_s
 from analysis.speed_model import Clocks, predict_speed
 
-LPDDR4X_HZ = 2112e6  # its highest clock on RK3588, 33.8 GB/s; of a board that does not say which memory it has
 # The field of a reference that a claim's metric is.
 FIELDS = {
     MEMORY: "memory_bytes",
@@ -34,11 +34,9 @@ SLOW = 0.5  # of what is predicted for pinned clocks; governors on demand were s
 
 def roofline_tps(arch: Architecture, dtype: str, depth: float, dram_top_hz: float | None = None) -> float | None:
     """Tokens a second if DRAM did nothing else, with so many tokens before."""
-    kept = dtype_of(dtype)
-    if kept is None:
+    if dtype_of(dtype) is None:
         return None
-    read = arch.active_body_weights * kept.weight_bytes + arch.head_weights + arch.kv_bytes_per_token * depth
-    return BUS_BYTES_PER_CLOCK * (dram_top_hz or LPDDR4X_HZ) / read
+    return peak_bytes_per_s(dram_top_hz) / bytes_per_token(arch, dtype, depth)
 
 
 def doubts(one: Reference, arch: Architecture | None, say: Words) -> Iterator[Doubt]:

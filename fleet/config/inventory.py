@@ -61,6 +61,8 @@ class Fault(enum.StrEnum):
     DISK_FULL = "disk_full"  # no space left on the board
     ENCODER_FAILED = "encoder_failed"  # the vision encoder fails, and the demo goes on
     SUBMIT_FAILED = "submit_failed"  # the NPU loses a job, and the demo goes on
+    MATMUL_FAILED = "matmul_failed"  # products on the NPU fail, and the demo goes on
+    DAMAGED_TABLE = "damaged_table"  # a bit of each printed rate is not what it was
     # these strike in the middle of an answer, and only as many demos as `fault_times` says
     REBOOT = "reboot"  # an orderly one
     POWER_LOSS = "power_loss"  # all at once, and nobody says good-bye
@@ -80,6 +82,10 @@ class Trait(enum.StrEnum):
     CAPPED = "capped"  # the big cores do not stay where they are pinned
     LITTLE_CORES = "little_cores"  # the runtime uses the little ones
     CACHED_PROMPT = "cached_prompt"  # the second time, most of the prompt comes from a cache
+    RETUNED = "retuned"  # a daemon takes back in mid-run what was pinned
+    OWN_QUESTION = "own_question"  # the demo asks itself something before it reads
+    NO_LOG_LEVEL = "no_log_level"  # the demo is not told to print its table
+    TWO_CORE_MASK = "two_core_mask"  # no vision encoder gets three cores
 
 
 # the runtimes whose layout a virtual board can print

@@ -131,7 +131,10 @@ def test_the_clocks_come_back_after_a_sigkill(home: Home, who: str) -> None:
             for one in victims:
                 os.kill(one.pid, number)
         assert settings(home)[1] == "userspace", "nobody is left to put them back"
-        home.invoke("status", "--board", "a")
+        assert json.loads(home.invoke("status", "--board", "a", "--format", "json").stdout)[0]["state"] == "lost"
+        home.invoke("collect")
+        (row,) = summary(home)
+        assert row["outcome"] == "lost" and "gone without an end record" in row["reason"]
     else:
         scripts = [b"_run\0"] if who == "wrapper" else [b"_run\0", b"_guard\0"]
         wanted = [one.pid for one in found if b"job.sh\0" in one.words and any(word in one.words for word in scripts)]

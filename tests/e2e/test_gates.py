@@ -76,13 +76,6 @@ def test_company_little_memory_swapping_and_another_user_of_the_npu_each_close_a
     assert all(reason in json.dumps(cell["reasons"], ensure_ascii=False) for reason in (load, memory, swap, npu))
 
 
-def test_a_dram_clock_that_does_not_ramp_taints_what_was_measured_at_it(home: Home) -> None:
-    home.inventory({"a": virtual(traits=["dmc_stuck"])})
-    suite(home, {})
-    (cell,) = json.loads(home.invoke("bench", "--suite", "gated", "--format", "json", code=1).stdout)
-    assert cell["outcome"] == "tainted" and "dmc" in json.dumps(cell["reasons"])
-
-
 def test_a_model_for_which_somebody_left_no_memory_ends_out_of_memory(home: Home) -> None:
     """By hand: `bench` would compute that it does not fit, and skip it."""
     home.inventory({"a": virtual(memory_taken_mib=6900)})

@@ -122,13 +122,21 @@ def test_the_same_again_adds_nothing_and_says_so(home):
 
 def test_what_the_log_contradicts_is_shown_with_both_values(home):
     home.inventory({})
-    (home.folder / "run.log").write_bytes(log(cores=1))
-    words = ["--cores", "3", "--runtime", "1.2.1", "--format", "json"]
+    (home.folder / "run.log").write_bytes(log(cores=1) + b"\nwrapper: demo exit code=3\n")
+    words = ["--cores", "3", "--runtime", "1.2.1", "--driver", "0.9.6", "--exit-code", "0"]
+    words += ["--context", "8192", "--new-tokens", "64", "--format", "json"]
     (cell,) = json.loads(home.invoke("import", "run.log", *WORDS, *words).stdout)
     (reason,) = cell["reasons"]
     assert (cell["outcome"], cell["n"], cell["npu_cores"]) == ("tainted", 0, 3)
-    assert "npu_core_num 1 in the banner, expected 3" in reason["reason"]
-    assert "1.2.3, expected 1.2.1" in reason["reason"]
+    for said in (
+        "npu_cores_as_planned: npu_core_num 1 in the banner, expected 3",
+        "runtime_as_planned: 1.2.3, expected 1.2.1",
+        "driver_as_stated: 0.9.8, expected 0.9.6",
+        "exit_code_as_stated: exit code 3 in stdout.log, expected 0",
+        "context_as_stated: max_context_limit 4096 in the banner, expected at least 8192",
+        "new_tokens_as_stated: 100 tokens generated, expected at most 64",
+    ):
+        assert said in reason["reason"]
     (run,) = home.runs()
     assert json.loads((run / "spec.json").read_text())["stated"]["runtime"] == "1.2.1"
 

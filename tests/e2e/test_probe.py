@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import yaml
-
-from tests.e2e.home import PROJECT, virtual
+from tests.e2e.home import virtual
 
 WORDS = ("bench", "--model", "qwen3-1.7b", "--cores", "3", "--repeats", "1", "--format", "json")
 
@@ -59,15 +57,3 @@ def test_a_model_that_really_does_not_fit_ends_as_on_a_board_whose_memory_runs_o
     at = lines[0].index("memavail_bytes")
     left = [int(line[at]) for line in lines[1:-1]]
     assert min(left) < 0.8 * left[0]
-
-
-def test_a_model_file_of_another_core_count_is_a_failure_and_no_number(home):
-    home.inventory({"a": virtual()})
-    catalogue = yaml.safe_load((PROJECT / "models.yaml").read_text())
-    for one in catalogue["models"]["qwen3-0.6b"]["artifacts"]:
-        one["npu_core_num"] = {1: 3, 2: 2, 3: 1}[one["npu_core_num"]]  # as by somebody who mixed two files up
-    (home.folder / "models.yaml").write_text(yaml.safe_dump(catalogue, sort_keys=False))
-    words = ("bench", "--model", "qwen3-0.6b", "--cores", "3", "--repeats", "1", "--format", "json")
-    (cell,) = json.loads(home.invoke(*words, code=1).stdout)
-    assert (cell["outcome"], cell["n"]) == ("failed", 0)
-    assert "wrong artifact: npu_core_num 1 in the banner, 3 planned" in json.dumps(cell["reasons"])

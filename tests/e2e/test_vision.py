@@ -76,16 +76,6 @@ def test_vlm_npu_is_measured_without_an_encode_time(home):
     assert three["prefill_tokens"] > 256 and three["generate_tps"] > 0
 
 
-@pytest.mark.parametrize("runtime", ["1.2.3", "1.3.0"])
-def test_an_encoder_that_fails_while_the_demo_goes_on_is_never_ok(home, runtime):
-    home.inventory({"a": virtual("encoder_failed", runtime=runtime)})
-    words = ("bench", "--model", "qwen3-vl-2b", "--cores", "3", "--repeats", "1", "--format", "json")
-    (cell,) = json.loads(home.invoke(*words, code=1).stdout)
-    assert (cell["outcome"], cell["n"], cell["image_encode_ms"]) == ("tainted", 0, None)
-    assert "run_imgenc fail!" in json.dumps(cell["reasons"])
-    assert {line["code"] for line in home.truth("a") if line["event"] == "demo_ended"} == {0}
-
-
 def test_a_missing_encoder_is_skipped_as_a_missing_model_is(home):
     home.inventory({"a": virtual()})
     home.catalogue_without_encoder("qwen3-vl-2b")

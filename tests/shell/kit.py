@@ -24,6 +24,20 @@ SCRIPTS = Path(__file__).parents[2] / "board_scripts"
 SHELLS = ("dash", "busybox", "bash")
 DEADLINE_S = 30.0  # for things that take a fraction of a second; only a hanging script gets near it
 
+# What a run leaves, beside its lock.
+EVIDENCE = {
+    "spec.json",
+    "start.json",
+    "end.json",
+    "facts.before.json",
+    "facts.after.json",
+    "stdout.log",
+    "stderr.log",
+    "dmesg.log",
+    "telemetry.csv",
+    "clocks.json",
+}
+
 
 def make_sh(folder: Path, shell: str) -> None:
     """``folder/sh`` is the shell; busybox and bash go by the name they are called with, and bash becomes POSIX."""
@@ -32,6 +46,11 @@ def make_sh(folder: Path, shell: str) -> None:
         pytest.skip(f"{shell} is not installed")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sh").symlink_to(Path(found).resolve())
+
+
+def say_up_and_stay(pipe: Path) -> str:
+    """Shell text: say `up` through the pipe, then stay until killed."""
+    return f"echo up >'{pipe}'; exec sleep 1000"
 
 
 def processes_with(token: str) -> list[int]:

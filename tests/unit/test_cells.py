@@ -163,7 +163,7 @@ some_runs = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(some_runs, st.randoms(use_true_random=False))
 def test_the_order_of_the_runs_never_changes_a_cell(runs: list[Run], random: object) -> None:
     shuffled = list(runs)
@@ -171,7 +171,7 @@ def test_the_order_of_the_runs_never_changes_a_cell(runs: list[Run], random: obj
     assert cells(shuffled) == cells(runs)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(some_runs)
 def test_every_run_is_in_one_cell_and_no_cell_has_two_origins(runs: list[Run]) -> None:
     found = cells(runs)

@@ -246,7 +246,7 @@ some_runs = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some_runs, st.randoms(use_true_random=False))
 def test_the_order_of_the_runs_never_changes_a_claim(some: list[Run], random: object) -> None:
     shuffled = list(some)
@@ -254,7 +254,7 @@ def test_the_order_of_the_runs_never_changes_a_claim(some: list[Run], random: ob
     assert claims(shuffled, [VENDOR], MODELS) == claims(some, [VENDOR], MODELS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some_runs)
 def test_every_valid_number_is_claimed_replaced_or_quarantined_and_no_origins_meet(some: list[Run]) -> None:
     made = claims(some, [VENDOR], MODELS)

@@ -25,7 +25,7 @@ def clock(kind: str, **changed: Any) -> dict[str, Any]:
 
 
 def clocks(*changed: dict[str, Any], profile: str = "pinned") -> Clocks:
-    rows = {row["kind"]: row for row in (*map(clock, TOP), *changed)}
+    rows = {row["name"]: row for row in (*map(clock, TOP), *changed)}
     found = read_clocks(Record({"schema": 1, "profile": profile, "clocks": list(rows.values())}), profile)
     assert found is not None
     return found
@@ -63,6 +63,13 @@ def test_all_that_is_pinned_and_stays_is_pinned() -> None:
 )
 def test_a_clock_that_did_not_stay_refutes_the_run(changed: dict[str, Any], said: str) -> None:
     assert clocks(changed).broken == (said,)
+
+
+def test_idle_states_that_came_on_together_are_one_sentence() -> None:
+    record = clock("idle", end={"value": 0})
+    states = [{**record, "name": name} for name in ("cpu4/state1", "cpu5/state1")]
+    said = "clocks: 2 idle states (cpu4/state1, cpu5/state1) were switched off, and on when the run ended"
+    assert clocks(*states).broken == (said,)
 
 
 @pytest.mark.parametrize(

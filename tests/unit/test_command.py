@@ -19,7 +19,7 @@ def test_the_words_are_read_back_as_they_were(words: list[str]) -> None:
     assert shlex.split(quote(words)) == words
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(TEXT, min_size=1, max_size=20))
 def test_a_real_shell_reads_them_back_too(words: list[str]) -> None:
     line = encoded(quote(["printf", "%s\\0", *words]))
@@ -27,7 +27,7 @@ def test_a_real_shell_reads_them_back_too(words: list[str]) -> None:
     assert out.split(b"\0")[:-1] == [word.encode() for word in words]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(TEXT)
 def test_a_value_of_the_environment_arrives_as_it_was(value: str) -> None:
     argv = program(["sh", "-c", 'printf %s "$V"'], {"V": value})

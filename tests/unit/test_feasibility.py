@@ -72,7 +72,7 @@ def test_a_runtime_that_is_known_to_be_too_old_is_no(runtime: str | None, first:
 
 
 @given(architectures(), st.integers(0, 16384), st.floats(0, 64 * GIB))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_verdict_interval_and_largest_context_never_contradict(
     arch: Architecture, context: int, available: float
 ) -> None:
@@ -89,7 +89,7 @@ def test_verdict_interval_and_largest_context_never_contradict(
 
 
 @given(architectures(), st.floats(0, 64 * GIB), st.floats(0, 8 * GIB))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_more_memory_never_makes_a_verdict_worse(arch: Architecture, available: float, more: float) -> None:
     order = list(Verdict)
     less, much = (feasibility(arch, "w8a8", 4096, memory) for memory in (available, available + more))

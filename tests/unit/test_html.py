@@ -97,7 +97,7 @@ class Blocks(HTMLParser):
         return json.loads(next(text for about, text in self.scripts if about.get("id") == name))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @drawn(st.text(st.characters()) | st.sampled_from(HOSTILE))
 def test_any_text_comes_back_from_its_script_block_and_is_nothing_else_there(text: str) -> None:
     made = json_for_script({"text": text, "list": [text]})
@@ -112,7 +112,7 @@ def test_no_number_that_json_does_not_know_is_written(number: float) -> None:
         json_for_script(number)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @drawn(st.text(st.characters()) | st.sampled_from(HOSTILE))
 def test_a_link_stays_in_the_project_and_has_nothing_that_an_address_gives_a_meaning_to(name: str) -> None:
     made = link(f"collected/{name}/stdout.log")
@@ -128,7 +128,7 @@ def with_every_text(value: Any, text: str) -> Any:
     return text if isinstance(value, str) else value
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @drawn(text=st.text(st.characters(), min_size=1) | st.sampled_from(HOSTILE))
 def test_no_text_whatever_can_add_an_element_or_a_script_to_the_page(small: dict[str, Any], text: str) -> None:
     detail = Detail(None, (("stdout.log", text),), (text,))
@@ -265,7 +265,7 @@ def test_a_moment_of_throttling_stays_in_a_drawing_however_long_the_run_was() ->
     assert all(len(values) == POINTS for curves in charts.values() for values in curves.values())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @drawn(
     st.binary()
     | st.text("0123456789,.-\nnan/_mchz", max_size=400).map(lambda text: b"uptime_s,npu_mc\n" + text.encode())

@@ -18,16 +18,18 @@ from fleet.config.inventory import (
     Paths,
     Runtime,
     Shared,
+    Trait,
     Virtual,
     Written,
     load_inventory,
     select,
 )
 from fleet.errors import ConfigError, ExitCode
-from virtual.config import FAULTS, parse_config
+from virtual.config import FAULTS, TRAITS, parse_config
 from virtual.layouts import LAYOUTS
 
-SHIPPED = Path(__file__).parents[2] / "inventory.yaml"
+PROJECT = Path(__file__).parents[2]
+SHIPPED = PROJECT / "inventory.yaml"
 HOSTILE = "1; touch pwned #"
 
 
@@ -94,8 +96,8 @@ def test_every_key_is_described_in_the_shipped_comments() -> None:
     for model in (Written, Virtual, Paths):
         for key in model.model_fields:
             assert f"{key}:" in text, key
-    for fault in Fault:
-        assert fault in text
+    for trouble in (*Fault, *Trait):
+        assert trouble in text
 
 
 def test_a_board_wins_over_its_groups_and_a_later_group_over_an_earlier(tmp_path: Path) -> None:
@@ -159,8 +161,15 @@ def test_a_key_file_is_seen_from_the_inventory_or_the_home_folder(
     assert keys == [tmp_path / "keys/lab", Path("/home/tester/.ssh/lab"), Path("/k")]
 
 
-def test_the_inventory_knows_just_the_faults_that_a_virtual_board_can_have() -> None:
+def test_the_inventory_knows_just_the_troubles_that_a_virtual_board_can_have_and_a_page_tells_of_each() -> None:
     assert {fault.value for fault in Fault} == FAULTS
+    assert {trait.value for trait in Trait} == TRAITS
+    page = (
+        (PROJECT / "docs" / "architecture.md")
+        .read_text(encoding="utf-8")
+        .partition("\n## What can befall a virtual board\n")[2]
+    )
+    assert not [trouble for trouble in FAULTS | TRAITS if f"| `{trouble}`" not in page.partition("\n## ")[0]]
 
 
 def test_a_virtual_board_may_have_switched_power_and_say_how_it_comes_back(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_known_encoder_file_counts_for_its_size_and_not_for_its_parameters() -
 
 
 @given(architectures(), DTYPES, CONTEXTS, RUNTIMES)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_parts_are_never_negative_and_add_up(arch: Architecture, dtype: str, context: int, runtime: str) -> None:
     need = predict_memory(arch, dtype, context, runtime)
     assert tuple(need.parts) == PARTS
@@ -103,7 +103,7 @@ def test_the_parts_are_never_negative_and_add_up(arch: Architecture, dtype: str,
 
 
 @given(architectures(), DTYPES, CONTEXTS, st.integers(1, 4096))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_memory_grows_with_everything_that_is_in_it(arch: Architecture, dtype: str, context: int, more: int) -> None:
     def total(one: Architecture, tokens: int = context) -> float:
         return predict_memory(one, dtype, tokens).total
@@ -116,7 +116,7 @@ def test_memory_grows_with_everything_that_is_in_it(arch: Architecture, dtype: s
 
 
 @given(architectures(moe=True), DTYPES, CONTEXTS)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_all_experts_are_in_memory_and_only_the_active_ones_are_read(
     arch: Architecture, dtype: str, context: int
 ) -> None:
@@ -128,7 +128,7 @@ def test_all_experts_are_in_memory_and_only_the_active_ones_are_read(
 
 
 @given(architectures(), DTYPES, RUNTIMES, st.floats(0, 40 * GIB))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_largest_context_fits_and_one_step_more_does_not(
     arch: Architecture, dtype: str, runtime: str, budget: float
 ) -> None:

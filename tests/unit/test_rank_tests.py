@@ -43,7 +43,7 @@ def test_p_values_that_are_worked_out_by_hand(one: list[float], other: list[floa
 small = st.lists(st.integers(0, 6), min_size=1, max_size=5)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(small, small)
 def test_p_is_what_counting_every_split_gives_with_ties_too(one: list[int], other: list[int]) -> None:
     assert mann_whitney(one, other) == pytest.approx(by_counting(one, other))

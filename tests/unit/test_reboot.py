@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analysis.outcome import ADVICE, Judgement, Logs, Outcome, judge
@@ -150,7 +150,6 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(
     st.one_of(st.binary(max_size=400), st.lists(PIECES | st.text(max_size=9), max_size=9).map("".join).map(str.encode))
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from analysis.architecture import Architecture, architecture_of
 from analysis.memory_model import predict_memory
@@ -19,7 +20,7 @@ from verbs.fit import numbers_of
 from verbs.refit import DEPTH, Refit, refit
 
 LAYER_S, BUS = 0.0005, 25e9  # of the board that is made up here: seconds of host work a layer, bytes a second
-BASE_BYTES, VOCAB_BYTES = 420 * 2**20, 800.0
+BASE_BYTES, VOCAB_BYTES = 250 * 2**20, 566.0  # as near to the published ones as the gate of physics asks
 PROMPT, ANSWER, CONTEXT = 40, 63, 1024  # tokens, as the log of these tests has them
 AVAILABLE_BYTES = 15 * 10**9
 WATCHED = "uptime_s,memavail_bytes,rss_bytes,vmhwm_bytes"
@@ -61,6 +62,7 @@ def made(
     row = f"Generate      {ms * ANSWER:.2f}      63        {ms:.2f}       {1000 / ms:.2f}"
     table = TABLE.replace("Generate      3150.00          63        50.00                    20.00", row)
     assert table != TABLE
+    table = table.replace("200.00           40        5.00                     200.00", "100.00  40  2.50  400.00")
     parts = predict_memory(arch, "W8A8", CONTEXT, "1.2.3").parts
     held = sum(parts.values()) - parts["runtime"] + BASE_BYTES + VOCAB_BYTES * arch.vocab
     run, said = f"{model.name}-r{repeat}", changed.pop("spec", {})
@@ -82,7 +84,7 @@ def made(
 def test_planted_constants_come_back_and_predict_a_model_that_was_not_measured(session: Session) -> None:
     for model in known(session):
         made(session, model)
-    found = refit(session, session.catalogue().models, ["rk3588-a"])
+    found = refit(session, ["rk3588-a"])
     fit = found.boards["rk3588-a", "measured", 3]
     assert fit.layer_s == pytest.approx(LAYER_S, rel=0.01) and fit.bus_bytes_per_s == pytest.approx(BUS, rel=0.01)
     memory = found.memory["measured", "1.2.3"]
@@ -106,7 +108,7 @@ def test_a_fit_is_of_its_own_board_origin_and_runtime_only(session: Session) -> 
     for board in ("rk3588-a", "rk3588-b"):
         for model in known(session):
             made(session, model, board)
-    found = refit(session, session.catalogue().models, ["rk3588-a"])
+    found = refit(session, ["rk3588-a"])
     assert {board for board, _, _ in found.boards} == {"rk3588-a"}
     arch = architecture(session.catalogue().model("qwen3-8b"))
     assert found.speed_text("rk3588-b", "measured", arch, "W8A8") is None
@@ -118,7 +120,7 @@ def test_a_fit_is_of_its_own_board_origin_and_runtime_only(session: Session) -> 
 def test_two_models_give_a_speed_without_an_error_and_no_memory(session: Session) -> None:
     for model in known(session, ("qwen3-0.6b", "qwen3-4b")):
         made(session, model)
-    found = refit(session, session.catalogue().models, ["rk3588-a"])
+    found = refit(session, ["rk3588-a"])
     assert found.memory == {}
     arch = architecture(session.catalogue().model("qwen3-1.7b"))
     speed = found.speed_text("rk3588-a", "measured", arch, "W8A8")
@@ -129,7 +131,7 @@ def test_the_most_cores_with_a_fit_are_told(session: Session) -> None:
     for model in known(session, ("qwen3-0.6b", "qwen3-4b")):
         made(session, model)
         made(session, model, repeat=2, cores=1, slower=2.0)
-    found = refit(session, session.catalogue().models, ["rk3588-a"])
+    found = refit(session, ["rk3588-a"])
     one, three = (found.boards["rk3588-a", "measured", cores] for cores in (1, 3))
     assert one.layer_s == pytest.approx(2 * three.layer_s, rel=0.01)
     arch = architecture(session.catalogue().model("qwen3-1.7b"))
@@ -140,13 +142,14 @@ def test_the_most_cores_with_a_fit_are_told(session: Session) -> None:
 def test_bad_evidence_moves_no_constant(session: Session) -> None:
     for model in known(session):
         made(session, model)
-    good = refit(session, session.catalogue().models, ["rk3588-a"])
+    good = refit(session, ["rk3588-a"])
     small = known(session)[0]
     for repeat, changed in enumerate(
         (
             {"stdout": b"\xff\x00 no log at all"},
             {"stdout": (BANNER + TABLE.replace("20.00", "nan").replace("50.00 ", "nan ")).encode()},
             {"stdout": (BANNER + TABLE.replace("20.00", "0.00")).encode()},
+            {"slower": 0.1},  # a speed that no memory can feed
             {"end": {"exit_code": 137, "signal": 9, "result": "oom"}},
             {"spec": b"{ no JSON"},
             {"spec": {"model": "nobody-knows-this", "model_title": "?"}},
@@ -155,20 +158,22 @@ def test_bad_evidence_moves_no_constant(session: Session) -> None:
         2,
     ):
         made(session, small, repeat=repeat, **changed)
-    assert refit(session, session.catalogue().models, ["rk3588-a"]) == good
+    assert refit(session, ["rk3588-a"]) == good
 
 
-def test_a_model_whose_architecture_can_not_be_computed_with_is_left_out(session: Session) -> None:
+def test_a_model_without_architecture_is_left_out(session: Session) -> None:
     for model in known(session):
         made(session, model)
-    broken, *others = known(session)
-    assert broken.architecture is not None
-    numbers = broken.architecture.model_copy(update={"layers": 0})
-    found = refit(session, [broken.model_copy(update={"architecture": numbers}), *others], ["rk3588-a"])
+    catalogue = yaml.safe_load((PROJECT / "models.yaml").read_text())
+    del catalogue["models"]["qwen3-0.6b"]["architecture"]
+    (session.home / "models.yaml").write_text(yaml.safe_dump(catalogue, sort_keys=False))
+    found = refit(session, ["rk3588-a"])
     assert found.memory == {}  # of three models nothing is fitted
-    assert len(found.boards["rk3588-a", "measured", 3].points) == 3
-    without = broken.model_copy(update={"architecture": None})
-    assert refit(session, [without, *others], ["rk3588-a"]) == found
+    assert [one.model for one in found.boards["rk3588-a", "measured", 3].points] == [
+        "Qwen3-1.7B",
+        "Qwen3-4B",
+        "Qwen3-8B",
+    ]
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -176,6 +181,6 @@ def test_without_evidence_or_boards_nothing_is_refitted(session: Session, there:
     if there:
         for model in known(session):
             made(session, model)
-    found = refit(session, session.catalogue().models, [])
+    found = refit(session, [])
     assert found.boards == {} and bool(found.memory) == there
     assert there or (found == Refit({}, {}) and found.sentences == ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.space import no_space
@@ -21,7 +21,6 @@ def test_anything_else_is_not_about_numbers(said: str) -> None:
     assert no_space(said, board="rk", doing="") is None
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_read(said: str) -> None:
     no_space(f"no space: {said}", board="rk", doing="")

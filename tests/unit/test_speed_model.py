@@ -122,7 +122,7 @@ def test_a_four_billion_model_loads_as_fast_as_in_logs() -> None:
 
 
 @given(architectures(), CORES, TOKENS, TOKENS, CLOCKS, st.sampled_from(("w8a8", "w8a8_g128")))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_every_number_is_positive_and_inside_its_interval(
     arch: Architecture, cores: int, prompt: int, new: int, clocks: Clocks, dtype: str
 ) -> None:
@@ -138,7 +138,7 @@ def test_every_number_is_positive_and_inside_its_interval(
 
 
 @given(architectures(), TOKENS, TOKENS, CLOCKS)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_more_cores_are_faster_and_more_work_is_slower(
     arch: Architecture, prompt: int, new: int, clocks: Clocks
 ) -> None:

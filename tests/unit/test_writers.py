@@ -189,7 +189,7 @@ def test_an_unknown_format_names_those_there_are() -> None:
         writers.bench([], "yaml")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_text_of_a_board_breaks_the_lines_of_a_table_or_moves_the_cursor(board: str, reason: str) -> None:
     run = replace(TIMEOUT, board=board, reason=reason)
@@ -382,7 +382,7 @@ def test_hostile_text_is_text_in_every_file(tmp_path: Path, text: str) -> None:
     _check_files(tmp_path, text)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.builds(
         str.__add__,
@@ -394,7 +394,7 @@ def test_any_text_is_text_in_every_file(tmp_path: Path, text: str) -> None:
     _check_files(tmp_path, text)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.sampled_from([*"=+-@;\"' \t\r\n\0a1", "\x1b[1m", "\u200f", "＝", "\ud800"]), max_size=8))
 def test_no_mixture_of_signs_begins_a_formula(signs: list[str]) -> None:
     assert _harmless(spreadsheet("".join(signs)))

@@ -111,6 +111,7 @@ class Talk:
     folder: Path
     runtime: str
     faults: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
     lines: tuple[str, ...] = (QUESTION, "exit")
     model: bytes = MODEL
     context: int = 4096
@@ -119,7 +120,7 @@ class Talk:
 
     def run(self) -> tuple[Script, dict[str, Any]]:
         script = Script(list(self.lines))
-        config = BoardConfig(time_scale=900_000, runtime=self.runtime, faults=self.faults)
+        config = BoardConfig(time_scale=900_000, runtime=self.runtime, faults=self.faults, traits=self.traits)
         truth = Truth(self.folder / "truth.jsonl")
         head = self.model.partition(b"\n")[0].decode(errors="replace")
         request = Request(

@@ -44,13 +44,14 @@ class Seen:
     program: str = "demo"
     model: str = "qwen3-vl-2b"
     faults: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
     lines: tuple[str, ...] = (ASKED, "exit")
     image: bool = True
     encoder: bytes | None = None
 
     def run(self) -> tuple[Script, dict[str, Any]]:
         script = Script(list(self.lines))
-        config = BoardConfig(time_scale=900_000, runtime=self.runtime, faults=self.faults)
+        config = BoardConfig(time_scale=900_000, runtime=self.runtime, faults=self.faults, traits=self.traits)
         truth = Truth(self.folder / "truth.jsonl")
         further = FURTHER[self.runtime] if self.further is None else self.further
         files = {

@@ -1,0 +1,48 @@
+"""Nothing that taints or ends a run is untried from end to end: a new check or outcome needs a test that provokes it.
+
+That a check fires at all is for unit tests; here it is asked whether some board, log or catalogue in ``tests/e2e``
+brings it about on the real path, and whether the table then says so.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from analysis import stated
+from analysis.outcome import Outcome
+from analysis.parse import integrity, run
+from tests.unit.test_guide import PROJECT, check_names, own, rows
+from virtual.config import FAULTS, TRAITS
+
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
+
+
+def texts() -> Iterator[str]:
+    """Every string that the end-to-end tests expect or make, and not what they say of themselves."""
+    for path in sorted((PROJECT / "tests" / "e2e").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, DOCUMENTED)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in docstrings:
+                yield node.value
+
+
+TEXTS = frozenset(texts())
+
+
+@pytest.mark.parametrize("name", sorted(check_names(integrity, run, stated) - set(rows(own("Observations")))))
+def test_each_check_that_taints_a_run_is_provoked_from_end_to_end(name: str) -> None:
+    assert any(text.startswith(f"{name}: ") for text in TEXTS)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_each_outcome_is_provoked_from_end_to_end(outcome: Outcome) -> None:
+    assert outcome in TEXTS
+
+
+@pytest.mark.parametrize("trouble", sorted(FAULTS | TRAITS))
+def test_each_trouble_of_a_virtual_board_is_met_by_a_test(trouble: str) -> None:
+    assert trouble in TEXTS
