@@ -115,14 +115,15 @@ def board_points(
     for run in runs:
         arch = architectures.get(run.model or "")
         cores = run.npu_core_num or run.npu_cores
-        if not (run.counts and arch is not None and run.generate_tps and cores in CORE_SHARE and cores is not None):
+        tps = run.believed("generate_tps")
+        if not (run.counts and arch is not None and tps and cores in CORE_SHARE and cores is not None):
             continue
         kept = dtype_of(run.dtype) if run.dtype else None
         if kept is not None and kept.grouped:  # slower for another reason than the bus
             continue
         depth = (run.prefill_tokens or 0) + (run.generate_tokens or 0) / 2
         read = bytes_per_token(arch, run.dtype, depth)
-        point = Point(str(run.model_title or run.model), arch.layers, read, 1 / run.generate_tps)
+        point = Point(str(run.model_title or run.model), arch.layers, read, 1 / tps)
         found[(run.board, run.origin, cores)][str(run.model)].append(point)
     return {key: tuple(_median(some) for _, some in sorted(models.items())) for key, models in found.items()}
 

@@ -105,7 +105,7 @@ def memory_points(
     found = defaultdict(lambda: defaultdict(list))
     for run in runs:
         arch = architectures.get(run.model or "")
-        seen, context = run.metric(witness), run.workload.max_context_len
+        seen, context = run.believed(witness), run.workload.max_context_len
         if not run.counts or arch is None or not seen or not context or not dtype_of(run.dtype or ""):
             continue
         parts = predict_memory(arch, str(run.dtype), context, run.runtime).parts
