@@ -34,7 +34,7 @@ nap() {                                              # SECONDS; 1: it can not wa
         return 0
     fi
     # In the background, because a shell hears a signal only after the command that it waits for in front.
-    sleep "$1" 8<&- &
+    sleep "$1" 5>&- 8<&- &
     nap_pid=$!
     [ -z "$stopped" ] || nap_over
     nap_status=0

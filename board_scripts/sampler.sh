@@ -118,20 +118,25 @@ main() {
     done
     printf '%s\n' "$header" || :
 
-    read_samples "$hz" "$load_file" "$@" <"$pipe_folder/pipe" 8<&- &
-    reader=$!
-    exec 7>"$pipe_folder/pipe"
+    # Both ends are open before there is a reader: one that opened it by itself would wait for ever for a writer that
+    # was killed in between.
+    exec 7<>"$pipe_folder/pipe"
+    exec 5>"$pipe_folder/pipe"
+    exec 6<"$pipe_folder/pipe" 7<&-
     rm -rf "$pipe_folder"
+    read_samples "$hz" "$load_file" "$@" <&6 5>&- 6<&- 8<&- &
+    reader=$!
+    exec 6<&-
     largest='' sample=0 look_samples=1 status=0
     while [ -z "$stopped" ] && kill -0 "$leader"; do
         choose "$leader"
-        printf '%s\n' "$largest" >&7 || { status=1; break; }
+        printf '%s\n' "$largest" >&5 || { status=1; break; }
         sample=$((sample + 1))
         nap "$nap_s" || { status=1; break; }
     done
     trap '' HUP INT TERM                             # the last line is written in any case
-    printf '%s last\n' "${largest:-0}" >&7 || :
-    exec 7>&-
+    printf '%s last\n' "${largest:-0}" >&5 || :
+    exec 5>&-
     wait "$reader" || status=1
     [ -z "$stopped" ] || exit 143
     exit "$status"

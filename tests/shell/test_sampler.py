@@ -7,11 +7,12 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.shell.kit import BoardUnderTest, write_tree
+from tests.shell.kit import DEADLINE_S, BoardUnderTest, processes_with, write_tree
 
 TREE: dict[str, bytes | str] = {
     "proc/uptime": "100.50 1.00\n",
@@ -219,6 +220,19 @@ def test_a_term_ends_it_at_once_with_its_sleep(board: BoardUnderTest) -> None:
     out.read_line()
     watcher.send_signal(signal.SIGTERM)
     assert watcher.wait(timeout=30) == 143
+
+
+def test_a_sampler_that_is_killed_leaves_no_reader_behind(board: BoardUnderTest) -> None:
+    out = board.pipe("telemetry.csv")
+    watcher = board.popen("sampler.sh", board.folder, str(os.getpid()))
+    out.read_line()
+    out.read_line()
+    watcher.kill()
+    watcher.wait(timeout=30)
+    until = time.monotonic() + DEADLINE_S
+    while (left := processes_with(str(board.folder))) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert left == []
 
 
 def test_it_ends_when_the_program_is_gone(board: BoardUnderTest) -> None:
