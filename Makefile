@@ -4,6 +4,8 @@
 # make chaos N=300 [FIRST=1000]   campaigns that all kinds of trouble befall, compared with what really happened
 .PHONY: demo test test-vm lint types shell-lint unit chaos benchmark clean
 BIN := .venv/bin
+# Hundreds of tests start the tool anew: where bytecode may not be kept, each of them would compile all of it again.
+export PYTHONDONTWRITEBYTECODE =
 
 demo:
 	@sh dev/setup.sh run
