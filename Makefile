@@ -1,6 +1,6 @@
 # make demo   Qwen3-0.6B on two virtual boards at 1, 2 and 3 NPU cores: logs, table, spreadsheets, reports
 # make test   every check that needs no machine of its own; sets itself up from a fresh clone
-# make test-vm   the same driver against whole Linux machines: reboots, power cuts, full disks (about 6 minutes)
+# make test-vm   the same driver against whole Linux machines: reboots, power cuts, full disks (about a quarter of an hour on two cores)
 # make chaos N=300 [FIRST=1000]   campaigns that all kinds of trouble befall, compared with what really happened
 .PHONY: demo test test-vm lint types shell-lint unit chaos benchmark clean
 BIN := .venv/bin
