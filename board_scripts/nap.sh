@@ -7,16 +7,19 @@
 
 nap_pid=''
 
-# A pipe for a moment: once it is open, its name can go. Not in the run's folder, where every name is evidence.
+# A pipe for a moment: once it is open, its name can go. In the run's folder, where every name is evidence, only when
+# there is no other place. 1: it can not be made.
 make_pipe() {                                        # sets `pipe_folder`, with a `pipe` in it
-    pipe_folder=$(mktemp -d "${TMPDIR:-/tmp}/rkfleet.XXXXXX") || die 1 "can not make a folder in ${TMPDIR:-/tmp}"
-    mkfifo "$pipe_folder/pipe" || die 1 "can not make a pipe in $pipe_folder"
+    pipe_folder=$(mktemp -d "${TMPDIR:-/tmp}/rkfleet.XXXXXX" 2>/dev/null) ||
+        pipe_folder=$(mktemp -d "$PWD/.pipe.XXXXXX" 2>/dev/null) || return 1
+    mkfifo "$pipe_folder/pipe"
 }
 
-# Opens a pipe that nobody ever writes into as file descriptor 8.
+# Opens a pipe that nobody ever writes into as file descriptor 8. Without one it is sleep: a tripwire watches anyway.
 nap_begin() {                                        # sets `nap_timed`
-    nap_timed=yes nap_status=0
-    make_pipe
+    nap_timed='' nap_status=0
+    make_pipe || return 0
+    nap_timed=yes
     exec 8<>"$pipe_folder/pipe"
     rm -rf "$pipe_folder"
     # Who does not know -t says so with 2, or with an end; the others with what a time-out is to them.

@@ -81,7 +81,7 @@ main() {
     trap '' PIPE
     exec >"$1/telemetry.csv"
     nap_begin
-    make_pipe
+    make_pipe || die 1 "can not make a pipe in ${TMPDIR:-/tmp} or $PWD"
     exec 2>/dev/null                                 # shells tell of every file that is not there
     if [ "$hz" -gt 1 ] && ! nap_knows_fractions; then hz=1 nap_s=1; fi
 

@@ -123,3 +123,17 @@ def test_the_watcher_ends_when_it_is_told_to_and_says_nothing(board: BoardUnderT
     finally:
         program.kill()
         program.wait()
+
+
+def test_where_no_pipe_can_be_made_it_watches_as_well(board: BoardUnderTest, root: Path) -> None:
+    (root / "proc/meminfo").write_text("MemAvailable: 1 kB\n")
+    board.env["TMPDIR"] = "/no/such/folder"
+    program = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    try:
+        watcher = board.popen("tripwire.sh", str(program.pid), str(WIRE), stdout=subprocess.PIPE, cwd="/proc")
+        said, _ = watcher.communicate(timeout=30)
+        assert watcher.returncode == 3 and said.startswith(b"1024 ")
+        assert program.wait(timeout=30) == -9
+    finally:
+        program.kill()
+        program.wait()
