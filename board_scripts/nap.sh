@@ -12,7 +12,7 @@ nap_pid=''
 make_pipe() {                                        # sets `pipe_folder`, with a `pipe` in it
     pipe_folder=$(mktemp -d "${TMPDIR:-/tmp}/rkfleet.XXXXXX" 2>/dev/null) ||
         pipe_folder=$(mktemp -d "$PWD/.pipe.XXXXXX" 2>/dev/null) || return 1
-    mkfifo "$pipe_folder/pipe"
+    mkfifo "$pipe_folder/pipe" || { rm -rf "$pipe_folder"; return 1; }
 }
 
 # Opens a pipe that nobody ever writes into as file descriptor 8. Without one it is sleep: a tripwire watches anyway.

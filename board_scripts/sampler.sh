@@ -80,9 +80,14 @@ main() {
     trap 'stopped=1; nap_over' HUP INT TERM
     trap '' PIPE
     exec >"$1/telemetry.csv"
+    exec 3>&2 2>/dev/null                            # shells tell of every file that is not there, and of who was killed
     nap_begin
-    make_pipe || die 1 "can not make a pipe in ${TMPDIR:-/tmp} or $PWD"
-    exec 2>/dev/null                                 # shells tell of every file that is not there
+    if ! make_pipe; then
+        # A TERM for all of the run may have met mkfifo before it met us.
+        [ -z "$stopped" ] || exit 143
+        die 1 "can not make a pipe in ${TMPDIR:-/tmp} or $PWD" 2>&3
+    fi
+    exec 3>&-
     if [ "$hz" -gt 1 ] && ! nap_knows_fractions; then hz=1 nap_s=1; fi
 
     load_file=$rk_root/sys/kernel/debug/rknpu/load header=$TELEMETRY_HEADER

@@ -49,8 +49,8 @@ main() {
     if [ $# -ne 2 ] || ! is_digits "$1" || ! is_digits "$2"; then die 2 "usage: tripwire.sh PID BYTES"; fi
     stopped=''
     trap 'stopped=1; nap_over' HUP INT TERM
+    exec 2>/dev/null                                 # shells tell of every process that is gone, or was killed
     nap_begin
-    exec 2>/dev/null                                 # shells tell of every process that is gone
     nap_knows_fractions || NAP_S=1
     while [ -z "$stopped" ] && kill -0 "$1"; do
         available

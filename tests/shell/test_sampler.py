@@ -249,6 +249,15 @@ def test_where_no_temporary_files_can_be_it_samples_as_well_and_leaves_no_names(
     assert watcher.wait(timeout=30) == 143
 
 
+@pytest.mark.parametrize("starting", ["mkfifo", "rm"])
+def test_a_term_to_all_of_a_run_that_meets_it_starting_is_no_message(board: BoardUnderTest, starting: str) -> None:
+    board.stub(starting, 'kill -s TERM "$PPID" "$$"\n')
+    board.env["TMPDIR"] = str(board.folder)
+    watcher = board.popen("sampler.sh", board.folder, str(os.getpid()), stderr=subprocess.PIPE)
+    _, said = watcher.communicate(timeout=30)
+    assert (watcher.returncode, said) == (143, b"")
+
+
 def test_it_ends_when_the_program_is_gone(board: BoardUnderTest) -> None:
     out = board.pipe("telemetry.csv")
     with subprocess.Popen(["sleep", "1000"]) as program:

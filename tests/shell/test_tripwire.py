@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -137,3 +138,14 @@ def test_where_no_pipe_can_be_made_it_watches_as_well(board: BoardUnderTest, roo
     finally:
         program.kill()
         program.wait()
+
+
+@pytest.mark.parametrize("starting", ["mkfifo", "rm"])
+def test_a_term_to_all_of_a_run_that_meets_it_starting_is_no_message(
+    board: BoardUnderTest, root: Path, starting: str
+) -> None:
+    board.stub(starting, 'kill -s TERM "$PPID" "$$"\n')
+    board.env["TMPDIR"] = str(board.folder)
+    watcher = board.popen("tripwire.sh", str(os.getpid()), str(WIRE), stderr=subprocess.PIPE)
+    _, said = watcher.communicate(timeout=30)
+    assert (watcher.returncode, said) == (143, b"")
