@@ -28,7 +28,7 @@ tidy() {                                             # RUNS_DIR
 }
 
 tidy_run() {                                         # of `dir`
-    for path in "$dir"/.[!.]* "$dir/keeper.lock"; do
+    for path in "$dir"/.[!.]* "$dir"/..?* "$dir/keeper.lock"; do
         [ ! -e "$path" ] || break
     done
     [ -e "$path" ] || return 0
@@ -38,7 +38,7 @@ tidy_run() {                                         # of `dir`
         exec 4<"$dir/lock"
         if ! flock -x -n -E $LOCKED 4; then exec 4<&-; return 0; fi
     fi
-    for path in "$dir"/.[!.]* "$dir/keeper.lock"; do
+    for path in "$dir"/.[!.]* "$dir"/..?* "$dir/keeper.lock"; do
         [ -e "$path" ] || continue
         case ${path##*/} in
             .reserve | .end | .helper | .armed | .facts | .dmesg | .cancel | .clocks | .clocks.end | .clocks.back | .pinning | .tripped | keeper.lock) tidy_away "$path" ;;

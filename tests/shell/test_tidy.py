@@ -33,11 +33,16 @@ def killed_in_mid_run(board: BoardUnderTest, run: str = "r1") -> Path:
 
 def test_a_run_that_was_cut_keeps_its_evidence_and_nothing_else(board: BoardUnderTest) -> None:
     folder = killed_in_mid_run(board)
-    for name in (f".spec.{NO_PROCESS}", f".end.json.{NO_PROCESS}", f".answer.{NO_PROCESS}"):
+    for name in (
+        f".spec.{NO_PROCESS}",
+        f"..spec.{NO_PROCESS}.{NO_PROCESS}",
+        f".end.json.{NO_PROCESS}",
+        f".answer.{NO_PROCESS}",
+    ):
         (folder / name).touch()
     kept = names(folder) - {".reserve", ".helper", ".armed", "keeper.lock"}
     assert names(folder) != kept, "this is about what a dead run leaves"
-    assert board.json("tidy", board.runs)["tidied"] >= 7
+    assert board.json("tidy", board.runs)["tidied"] >= 8
     assert names(folder) == {name for name in kept if name[0] != "."}
     assert {"start.json", "spec.json", "stdout.log", "lock"} <= names(folder)
     assert board.json("tidy", board.runs) == {"tidied": 0}
@@ -57,7 +62,9 @@ def test_a_start_that_was_killed_leaves_a_folder_that_can_still_be_started(board
     folder = board.run_dir()
     folder.mkdir(parents=True)
     (folder / f".spec.{NO_PROCESS}").write_text("{")
-    assert board.json("tidy", board.runs) == {"tidied": 1}
+    (folder / f"..spec.{NO_PROCESS}.{NO_PROCESS}").write_text("")  # while it was being written
+    assert board.json("tidy", board.runs) == {"tidied": 2}
+    assert names(folder) == set()
     assert board.ran("true")["result"] == "success"
 
 
