@@ -26,6 +26,7 @@ PATIENCE = {
     "LIMIT_GRACE_S": 20.0,
     "PULL_S": 30.0,
     "AWAY_S": 5.0,
+    "DROPS": 5,
     "RELEASE_S": 5.0,
     "RECOVER_WAIT_S": 4.0,
     "RECOVER_PAUSE_S": 0.3,
