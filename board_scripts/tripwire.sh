@@ -1,7 +1,8 @@
 #!/bin/sh
 # tripwire.sh PID BYTES - ends a run before the kernel has to: looks at MemAvailable ten times a second until PID is gone,
 # and when it is below BYTES, stops PID and its group where they are, reads what the largest of them had, and kills them.
-# Prints then, and only then, a line: MemAvailable and VmHWM in bytes ("-" when not known), and the uptime in seconds.
+# Prints before it kills, and only then, a line: MemAvailable and VmHWM in bytes ("-" when not known), and the uptime in
+# seconds.
 # Exit: 0 PID is gone, 1 it can not wait, 2 usage, 3 killed, 143 asked to end.
 #
 # It reads one file and nothing of the NPU, whose driver may hang its readers: see sampler.sh for those.
@@ -40,8 +41,9 @@ trip() {                                             # PID AVAILABLE
     while read -r key number _; do
         case $key in VmHWM:) bytes_of "$number"; hwm=$value; break ;; *) ;; esac
     done <"$rk_root/proc/${largest:-gone}/status" || :
-    signal_group KILL "$1"
+    # Before the KILL: whoever sees the run end may end us, and reads what we left.
     printf '%s %s %s\n' "$2" "${hwm:--}" "$(uptime_s || printf '%s' -)" || :
+    signal_group KILL "$1"
     exit "$TRIPPED"
 }
 

@@ -149,3 +149,32 @@ def test_a_term_to_all_of_a_run_that_meets_it_starting_is_no_message(
     watcher = board.popen("tripwire.sh", str(os.getpid()), str(WIRE), stderr=subprocess.PIPE)
     _, said = watcher.communicate(timeout=30)
     assert (watcher.returncode, said) == (143, b"")
+
+
+def test_what_was_seen_is_told_before_the_run_is_killed(board: BoardUnderTest, root: Path) -> None:
+    """Whoever sees the run end may end the watcher, and reads at once what it left."""
+    (root / "proc/meminfo").write_text("MemAvailable: 1 kB\n")
+    (root / "proc/uptime").unlink()
+    os.mkfifo(root / "proc/uptime")
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as program:
+        watcher = board.popen("tripwire.sh", str(program.pid), str(WIRE), stdout=subprocess.PIPE)
+        try:
+            uptime = opened_by_a_reader(root / "proc/uptime")
+            assert program.poll() is None
+            os.write(uptime, b"5.00 1.0\n")
+            os.close(uptime)
+            said, _ = watcher.communicate(timeout=30)
+            assert (watcher.returncode, said) == (3, b"1024 - 5.00\n")
+            assert program.wait(timeout=30) == -9
+        finally:
+            program.kill()
+
+
+def opened_by_a_reader(fifo: Path) -> int:
+    until = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert time.monotonic() < until, "nobody reads it"
+            time.sleep(0.02)
