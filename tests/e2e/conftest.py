@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.board_kit import Board, command_lines, switch_on, virtual
 from tests.e2e.home import LIMIT_S, PROJECT, Home
 from tests.ssh import sshd
 from tests.ssh.sshd import NoSuchUser, Sshd
@@ -58,3 +60,48 @@ def board_folder() -> Iterator[Path]:
     top.chmod(0o755)
     yield folder
     shutil.rmtree(top)
+
+
+# --- virtual boards without a home ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("boards")
+    yield folder
+    done = virtual("down", "--all", "--state", folder)
+    assert done.returncode == 0, done.stderr
+    assert str(folder) not in Path("/proc/mounts").read_text()
+    assert not [line for line in command_lines() if f"virtual.board {folder}" in line]
+
+
+@pytest.fixture(scope="module")
+def healthy(state: Path) -> Board:
+    """A healthy board; tests leave it as they found it."""
+    return switch_on(state, "healthy")
+
+
+@pytest.fixture(scope="module")
+def board(healthy: Board) -> Iterator[Board]:
+    """The healthy board over one connection that stands, for tests that are not about connections."""
+    with tempfile.TemporaryDirectory() as folder:  # short: the path of a socket may have 107 characters
+        shared = replace(healthy, through=Path(folder) / "ssh")
+        until_closed = shared.argv("echo; exec cat", "-M")
+        with subprocess.Popen(until_closed, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as master:
+            assert master.stdout is not None
+            assert master.stdout.readline() == b"\n"
+            yield shared
+
+
+@pytest.fixture
+def new_board(state: Path) -> Iterator[Callable[..., Board]]:
+    """Makes boards of a test's own, and switches them off with it."""
+    names: list[str] = []
+
+    def make(name: str, **config: object) -> Board:
+        names.append(name)
+        return switch_on(state, name, **config)
+
+    yield make
+    for name in names:
+        virtual("down", name, "--state", state)
