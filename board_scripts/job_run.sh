@@ -285,7 +285,11 @@ JSON
     [ "$status" != 0 ] || result=success
     read_tripped
     if [ "$result" = signal ] && [ -n "$tripped" ]; then result=tripwire; fi
-    if [ ! -e "$dir/.armed" ]; then result=timeout status=124; fi
+    if [ "$status" != null ] && killed_for_memory; then
+        result=oom-kill                              # one process of it, and what the others did then is no measurement
+    elif [ ! -e "$dir/.armed" ]; then
+        result=timeout status=124
+    fi
     if [ -n "$was_stopped" ]; then
         if going_down "$way"; then
             rm -f -- "$dir/.reserve" "$dir/.end" "$dir/.helper" "$dir/.armed" "$dir/keeper.lock" "$dir/.clocks" "$dir/.pinning" "$dir/.tripped"

@@ -107,9 +107,12 @@ pack() {                                             # WORD...
 }
 
 ask_for_service() {                                  # RUN_DIR LIMIT_S
+    # Not OOMPolicy=kill, which takes the wrapper along. run_ended would have to record the end in a cgroup that is still
+    # full of the dying, where the kernel kills it, too; and a systemd that hears of the first kill only then kills it as
+    # well (service_notify_cgroup_oom_event in its core/service.c). So only the largest process dies: the demo.
     set -- "$1" "$2" --unit="$unit" --description="rkfleet run ${1##*/}" --collect --quiet --no-ask-password \
         --service-type=exec -p RuntimeMaxSec=$((${2%%.*} + 1 + BACKSTOP_S)) -p TimeoutStopSec="$STOP_S" \
-        -p KillMode=control-group -p OOMPolicy=kill -p User="$(id -u)" -p Group="$(id -g)" \
+        -p KillMode=control-group -p OOMPolicy=continue -p User="$(id -u)" -p Group="$(id -g)" \
         -p WorkingDirectory="$1" -p StandardInput=null \
         -p ExecStopPost="$shell $here/job.sh _ended $1 $$" -- "$shell" "$here/job.sh" _unit "$1" $$
     shift 2
@@ -147,16 +150,24 @@ run_in_unit() {                                      # RUN_DIR TOKEN
     run_detached "$@"
 }
 
-# A file of the service's own memory cgroup, in `line`; 1 where there is none: an old kernel, or cgroups of version 1.
-own_cgroup() {                                       # NAME
-    [ "$way" = systemd ] || return 1
-    first_line /proc/self/cgroup || return 1
-    case $line in 0::/*) first_line "/sys/fs/cgroup${line#0::}/$1" ;; *) return 1 ;; esac
+# Where the service's own cgroup is, in `cgroup_path`; 1 where there is none: no service, or cgroups of version 1.
+own_cgroup_path() {
+    [ "$way" = systemd ] && first_line "$rk_root/proc/self/cgroup" || return 1
+    case $line in 0::/*) cgroup_path=$rk_root/sys/fs/cgroup${line#0::} ;; *) return 1 ;; esac
 }
 
-own_cgroup_bytes() {                                 # NAME, sets `bytes`, JSON
+own_cgroup_bytes() {                                 # NAME, sets `bytes`, JSON; null also where the kernel is too old
     bytes=null
-    if own_cgroup "$1" && is_digits "$line"; then bytes=$line; fi
+    if own_cgroup_path && first_line "$cgroup_path/$1" && is_digits "$line"; then bytes=$line; fi
+}
+
+# Has the kernel killed a process of the service for lack of memory? It counts before it kills.
+killed_for_memory() {
+    own_cgroup_path || return 1
+    while read -r name number; do
+        if [ "$name" = oom_kill ]; then [ "$number" != 0 ]; return; fi
+    done 2>/dev/null <"$cgroup_path/memory.events"
+    return 1
 }
 
 # Is the system going down? Then no end is recorded: that the board started anew is what became of the run.
@@ -229,16 +240,11 @@ service_result() {
         killed/TERM) signal=15 ;;
         *) ;;
     esac
-    # systemd hears of a death and of the kernel's reason for it in any order.
-    if own_cgroup memory.events; then
-        while read -r name number; do
-            if [ "$name" = oom_kill ] && [ "$number" != 0 ] && [ "$result" = signal ]; then result=oom-kill; fi
-        done <"/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/memory.events"
-    fi
+    if [ "$result" = signal ] && killed_for_memory; then result=oom-kill; fi
     if [ -e "$dir/.cancel" ]; then
         result=cancelled
     elif [ "$result" = oom-kill ]; then
-        status=137 signal=9                          # OOMPolicy=kill: all of it, at once
+        status=137 signal=9
     elif [ ! -e "$dir/.armed" ] || overdue; then
         result=timeout status=124
     else

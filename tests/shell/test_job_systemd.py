@@ -85,7 +85,7 @@ def test_the_service_of_a_run_has_limits_and_the_same_name_every_time(systemd: B
         "RuntimeMaxSec": "83",
         "TimeoutStopSec": "45",
         "KillMode": "control-group",
-        "OOMPolicy": "kill",
+        "OOMPolicy": "continue",
         "User": str(os.getuid()),
         "Group": str(os.getgid()),
         "WorkingDirectory": str(systemd.run_dir()),
@@ -265,6 +265,21 @@ def test_the_end_that_systemd_saw_is_recorded(
     assert (run_dir / "dmesg.log").read_text() == "[   60.000000] oom-kill: a\nb\n"
     assert json.loads((run_dir / "facts.after.json").read_bytes())["schema"]
     assert not [path.name for path in run_dir.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(("kills", "result", "exit_code"), [(1, "oom-kill", 137), (0, "signal", None)])
+def test_a_wrapper_that_the_kernel_took_for_lack_of_memory_is_told_from_one_that_was_killed(
+    systemd: BoardUnderTest, kills: int, result: str, exit_code: int | None
+) -> None:
+    run_dir = service_of(systemd)
+    events = f"low 0\nhigh 0\nmax 9\noom 2\noom_kill {kills}\noom_group_kill 0\n"
+    group = {"sys/fs/cgroup/a.slice/memory.events": events, "sys/fs/cgroup/a.slice/memory.peak": "4096\n"}
+    write_tree(Path(systemd.env["RK_SYSROOT"]), {"proc/self/cgroup": "0::/a.slice\n", **group})
+    systemd.env |= {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL", "INVOCATION_ID": "abc"}
+    systemd.script("job.sh", "_ended", run_dir, "1")
+    end = json.loads((run_dir / "end.json").read_bytes())
+    assert (end["result"], end["exit_code"], end["signal"]) == (result, exit_code, 9)
+    assert end["memory_peak_bytes"] == 4096
 
 
 @pytest.mark.parametrize("why", ["another start of the run", "it ended by itself", "the board goes down"])

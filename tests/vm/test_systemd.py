@@ -159,7 +159,7 @@ def test_a_run_is_a_transient_service_of_its_user_with_limits(board: Machine) ->
         "RuntimeMaxUSec": "11min 16s",
         "TimeoutStopUSec": "45s",
         "KillMode": "control-group",
-        "OOMPolicy": "kill",
+        "OOMPolicy": "continue",
         "MemoryMax": str(start["memory_max_bytes"]),
         "CollectMode": "inactive-or-failed",
         "WorkingDirectory": run.dir,
@@ -273,14 +273,13 @@ def test_a_run_outlives_the_login_that_started_it(board: Machine) -> None:
 # ------------------------------------------------------------------------------------------------------- the ends
 
 
-def test_a_program_that_eats_the_memory_dies_of_it_alone_and_whole(board: Machine) -> None:
+def test_a_program_that_eats_the_memory_dies_of_it_alone(board: Machine) -> None:
     run = RunOnMachine(board, "eater")
-    with watched_after_start(run, "sh", "-c", "sleep 1000 & echo up; tail /dev/zero; echo survived") as seen:
+    with watched_after_start(run, "sh", "-c", "sleep 1000 & echo up; exec tail /dev/zero") as seen:
         end = run.end()
     assert (end["result"], end["signal"], end["exit_code"]) == ("oom-kill", 9, 137)
     assert end["dmesg"] == "ok"
     assert "Memory cgroup out of memory" in run.text("dmesg.log")
-    assert "survived" not in run.text("stdout.log")
     assert end["memory_peak_bytes"] is not None
     assert run.file("facts.after.json")["boot_id"] == end["boot_id"]
     for state in seen:
@@ -290,6 +289,28 @@ def test_a_program_that_eats_the_memory_dies_of_it_alone_and_whole(board: Machin
     after.start("true")
     assert after.end()["result"] == "success"
     assert after.text("dmesg.log") == ""
+
+
+def test_a_program_that_goes_on_without_its_killed_process_is_out_of_memory_all_the_same(board: Machine) -> None:
+    run = RunOnMachine(board, "half-dead")
+    run.start("sh", "-c", "tail /dev/zero; echo survived")
+    end = run.end()
+    assert run.text("stdout.log") == "survived\n"
+    assert (end["result"], end["signal"], end["exit_code"]) == ("oom-kill", None, 0)
+    assert state_from_json(run.ask("state")).verdict is Outcome.OOM
+
+
+def test_memory_that_is_full_of_the_dying_does_not_cost_the_record_of_the_end(board: Machine) -> None:
+    # A limit so low that the dead wrapper's service had no room for who records the end: lost in most of such runs.
+    lines = "s/^MEMORY_LEAST_BYTES=.*/MEMORY_LEAST_BYTES=25165824/"
+    board.run(["sh", "-c", f"cp -r /opt/rk /opt/rk-tight; sed -i '{lines}' /opt/rk-tight/job_systemd.sh"])
+    board.run(["sh", "-c", "echo 'echo {}' >/opt/rk-tight/facts.sh"])  # it alone needs more
+    for number in range(3):
+        run = RunOnMachine(board, f"tight-{number}", job="/opt/rk-tight/job.sh")
+        words = run.words("start", "600", "--memory", "25165824", "--", "sh", "-c", "sleep 1000 & tail /dev/zero; :")
+        board.run(words, user="pi", stdin=b"{}", limit_s=LIMIT_S)
+        assert run.file("start.json")["memory_max_bytes"] == 25165824
+        assert run.end()["result"] == "oom-kill"
 
 
 def test_the_guard_stops_a_run_at_its_limit(board: Machine) -> None:
