@@ -1,14 +1,15 @@
 """How a table is made to fit a terminal, for every table that a verb prints.
 
 A row is a list of fields, the first row has the headings, and a field may have several lines. Columns of words can be
-broken into more lines, columns of numbers can not. What is alike in every row is said once, below the table.
+broken into more lines, columns of numbers can not. What is alike in every row is said once, below the table. Widths are
+those of a terminal, where a Chinese character takes two columns.
 """
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 
+import wcwidth
 from tabulate import tabulate
 
 LEAST = 40  # narrower terminals get this
@@ -37,7 +38,7 @@ def broken(rows: Rows, right: Sequence[bool], width: int, narrowest: int = NARRO
 
 def wrapped(text: str, width: int) -> str:
     """One field, no line of it wider than this."""
-    return text if len(text) <= width else "\n".join(textwrap.wrap(text, width))
+    return text if wcwidth.width(text) <= width else "\n".join(wcwidth.wrap(text, width))
 
 
 def draw(rows: Rows, right: Sequence[bool], below: Sequence[Sequence[str]] = ()) -> str:
@@ -63,7 +64,9 @@ def draw(rows: Rows, right: Sequence[bool], below: Sequence[Sequence[str]] = ())
 
 def noted(drawn: str, notes: Iterable[str], width: int) -> str:
     """The table with notes below it."""
-    told = [textwrap.fill(note, width, subsequent_indent="  ", break_on_hyphens=False) for note in notes]
+    told = [
+        line for note in notes for line in wcwidth.wrap(note, width, subsequent_indent="  ", break_on_hyphens=False)
+    ]
     return "\n\n".join([drawn, "\n".join(told)]) if told else drawn
 
 
@@ -74,7 +77,7 @@ def every_row(said: Iterable[str]) -> list[str]:
 
 
 def _widths(rows: Rows) -> list[int]:
-    return [max(len(part) for row in rows for part in row[at].split("\n")) for at in range(len(rows[0]))]
+    return [max(wcwidth.width(part) for row in rows for part in row[at].split("\n")) for at in range(len(rows[0]))]
 
 
 def _total(widths: Sequence[int]) -> int:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import textwrap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import wcwidth
 from tabulate import tabulate
 
 from analysis.errors import UnknownFormat
@@ -100,7 +100,7 @@ def _told_below(
         drawn = broken(_drawn(texts, left, {}, True), right, width, _LEGIBLE)
         if len(left) == 1 or fits(drawn, width):
             break
-        left.remove(max(left[1:], key=lambda key: (key not in KEPT, max(map(len, texts[key])))))
+        left.remove(max(left[1:], key=lambda key: (key not in KEPT, max(map(wcwidth.width, texts[key])))))
     below = [
         [line for key in keys if key not in left and texts[key][row] for line in _below(key, texts[key][row], width)]
         for row in range(len(texts[keys[0]]))
@@ -113,7 +113,7 @@ def _drawn(
 ) -> list[list[str]]:
     rows = [[key.replace(" ", "\n") if two_lines else key for key in keys]]
     for row in range(len(texts[keys[0]])):
-        rows.append([wrapped(texts[key][row], widths.get(key, len(texts[key][row]))) for key in keys])
+        rows.append([wrapped(texts[key][row], widths[key]) if key in widths else texts[key][row] for key in keys])
     return rows
 
 
@@ -122,4 +122,4 @@ def _noted(drawn: str, alike: Mapping[str, str], keys: Sequence[str], width: int
 
 
 def _below(key: str, text: str, width: int) -> list[str]:
-    return textwrap.wrap(f"{key}: {text}", width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    return wcwidth.wrap(f"{key}: {text}", width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
