@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,22 @@ def test_runs_of_a_file_that_is_not_what_the_catalogue_says_are_in_no_statistic(
     assert "is less than the weights alone" in doubts["memory_rkllm_bytes"]
 
 
+def test_each_witness_of_memory_is_held_against_what_the_model_must_take(home: Home) -> None:
+    home.inventory({"a": virtual(time_scale=COUNTED)})
+    told = yaml.safe_load((PROJECT / "models.yaml").read_text(encoding="utf-8"))
+    four_times_as_large(told["models"]["qwen3-0.6b"])
+    (home.folder / "models.yaml").write_text(yaml.safe_dump(told, sort_keys=False))
+    suite(home)
+    (cell,) = json.loads(home.invoke("bench", "--suite", "taints", "--format", "json").stdout)
+    doubts = {doubt["metric"]: doubt["reason"] for doubt in cell["quarantined"]}
+    for witness, said in {
+        "memory_rkllm_bytes": "is less than the weights alone",
+        "memory_vmhwm_bytes": "is less than the weights alone",
+        "memory_available_drop_bytes": "below the 4.50 GiB that weights, cache at 4096 tokens and runtime add up to",
+    }.items():
+        assert cell[witness] is None and said in doubts[witness], witness
+
+
 def test_an_answer_that_ends_far_too_early_taints_its_run(home: Home) -> None:
     home.inventory({"a": virtual(time_scale=1000)})
     suite(home, workloads=[{"new_tokens": 100_000}])
@@ -216,3 +233,18 @@ def test_evidence_that_was_changed_after_it_was_collected_taints_its_run(home: H
     home.invoke("collect")
     shown = (home.folder / "reports" / "summary.csv").read_text(encoding="utf-8-sig")
     assert "stdout.log is not what was collected" in shown
+
+
+def test_a_run_whose_plan_was_changed_after_it_was_collected_is_of_no_use(home: Home) -> None:
+    home.inventory({"a": virtual()})
+    suite(home)
+    home.invoke("bench", "--suite", "taints")
+    plan: Path = home.runs()[-1] / "spec.json"
+    told = json.loads(plan.read_text())
+    plan.chmod(0o644)
+    plan.write_text(json.dumps(told | {"board": "another"}))
+    home.invoke("collect")
+    with (home.folder / "reports" / "summary.csv").open(encoding="utf-8-sig") as rows:
+        *_, row = csv.DictReader(rows)
+    assert (row["run"], row["outcome"]) == (told["run"], "failed")
+    assert row["reason"] == "spec.json is of board 'another', its folder is 'a'"
