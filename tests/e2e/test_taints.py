@@ -73,7 +73,11 @@ PROVOKED: Provoked = {
     "throttled": (
         virtual(time_scale=COUNTED, traits=["capped"]),
         "tainted",
-        ("the board was throttled against heat: cpufreq-cpu4 at state 3", "of the time, not 99%"),
+        (
+            "the board was throttled against heat: cpufreq-cpu4 at state 3",
+            "policy4 was pinned to 2208 MHz and was there ",
+            "of the time, not 99%",
+        ),
     ),
     "hot": (
         virtual(time_scale=SAMPLED, ambient_c=95),
@@ -83,7 +87,7 @@ PROVOKED: Provoked = {
     "swaps": (
         virtual(time_scale=SAMPLED, swap_used_mib=10, swap_pages_s=5000),
         "tainted",
-        ("the board swapped ",),
+        ("the board swapped ", " while the run was on: its memory was too small for all it did"),
     ),
 }
 SEEING: Provoked = {

@@ -7,13 +7,19 @@ brings it about on the real path, and whether the table then says so.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from analysis import stated
+from analysis import plan_of_run, stated
+from analysis.clocks import Clock, Clocks
 from analysis.outcome import Outcome
 from analysis.parse import integrity, run
+from analysis.telemetry import Telemetry
+from fleet import gates
 from tests.unit.test_guide import PROJECT, check_names, own, rows
 from virtual.config import FAULTS, TRAITS
 
@@ -46,3 +52,31 @@ def test_each_outcome_is_provoked_from_end_to_end(outcome: Outcome) -> None:
 @pytest.mark.parametrize("trouble", sorted(FAULTS | TRAITS))
 def test_each_trouble_of_a_virtual_board_is_met_by_a_test(trouble: str) -> None:
     assert trouble in TEXTS
+
+
+SAYING: tuple[Callable[..., Any] | None, ...] = (  # what makes sentences that taint a run, or keep it from starting
+    gates.look,
+    plan_of_run.missed_gates,
+    Telemetry.refutes.fget,  # type: ignore[attr-defined]
+    Clock.broken,
+    Clocks.broken.fget,  # type: ignore[attr-defined]
+)
+LEAST = 10  # characters of a sentence by which it is known again
+
+
+def sentences() -> Iterator[tuple[str, ...]]:
+    """Of each sentence the parts that are always the same."""
+    for function in SAYING:
+        assert function is not None
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        pieces = {part for node in ast.walk(tree) if isinstance(node, ast.Assign) for part in ast.walk(node)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr) and node not in pieces:
+                fixed = (str(part.value).strip(" :(°C") for part in node.values if isinstance(part, ast.Constant))
+                if parts := tuple(part for part in fixed if len(part) >= LEAST):
+                    yield parts
+
+
+@pytest.mark.parametrize("parts", sorted(set(sentences())), ids=" … ".join)
+def test_each_condition_that_taints_a_run_or_keeps_it_waiting_is_provoked_from_end_to_end(parts: tuple[str]) -> None:
+    assert all(any(part in text for text in TEXTS) for part in parts)
