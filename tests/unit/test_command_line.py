@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,18 @@ def test_listing_the_verbs_loads_nothing_that_a_board_needs():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_modules_are_compiled_once_and_not_by_every_verb(tmp_path: Path, wanted: bool) -> None:
+    (tmp_path / "a.log").write_text("nothing\n")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"PYTHONPYCACHEPREFIX": str(tmp_path / "kept")}
+    environment |= {} if wanted else {"PYTHONDONTWRITEBYTECODE": "1"}
+    words = [sys.executable, "-m", "invoke", "--search-root", str(PROJECT), "parse", "a.log"]
+    subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    kept = {path.parent.name for path in tmp_path.rglob("*.pyc") if path.is_relative_to(f"{tmp_path}/kept{PROJECT}")}
+    assert kept >= {"verbs", "parse", "analysis"} if wanted else not kept
 
 
 @pytest.mark.parametrize(
