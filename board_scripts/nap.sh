@@ -12,8 +12,9 @@ nap_pid=''
 make_pipe() {                                        # sets `pipe_folder`, with a `pipe` in it
     pipe_folder=$(mktemp -d "${TMPDIR:-/tmp}/rkfleet.XXXXXX" 2>/dev/null) ||
         pipe_folder=$(mktemp -d "$PWD/.pipe.XXXXXX" 2>/dev/null) || return 1
-    mkfifo "$pipe_folder/pipe" || { rm -rf "$pipe_folder"; return 1; }
+    mkfifo "$pipe_folder/pipe" || { drop_pipe; return 1; }
 }
+drop_pipe() { rm -rf "$pipe_folder" || rm -rf "$pipe_folder"; }  # what ends all of a run may have taken the first one along
 
 # Opens a pipe that nobody ever writes into as file descriptor 8. Without one it is sleep: a tripwire watches anyway.
 nap_begin() {                                        # sets `nap_timed`
@@ -21,7 +22,7 @@ nap_begin() {                                        # sets `nap_timed`
     make_pipe || return 0
     nap_timed=yes
     exec 8<>"$pipe_folder/pipe"
-    rm -rf "$pipe_folder"
+    drop_pipe
     # Who does not know -t says so with 2, or with an end; the others with what a time-out is to them.
     # shellcheck disable=SC3045
     (read -r -t 0.01 _ <&8) 2>/dev/null || nap_status=$?

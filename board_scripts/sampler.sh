@@ -19,7 +19,7 @@ set -eu
 LC_ALL=C; export LC_ALL
 . "${0%/*}/lib.sh"                                   # die, first_line, rk_root, TELEMETRY_HEADER
 . "${0%/*}/largest.sh"                               # descend, search
-. "${0%/*}/nap.sh"                                   # make_pipe, nap_begin, nap_knows_fractions, nap, nap_over
+. "${0%/*}/nap.sh"                                   # make_pipe, drop_pipe, nap_begin, nap_knows_fractions, nap, nap_over
 . "${0%/*}/sampler_read.sh"                          # read_samples
 
 SEARCH_SAMPLES=30                                    # without /proc/PID/task/PID/children (CONFIG_PROC_CHILDREN)
@@ -128,7 +128,7 @@ main() {
     exec 7<>"$pipe_folder/pipe"
     exec 5>"$pipe_folder/pipe"
     exec 6<"$pipe_folder/pipe" 7<&-
-    rm -rf "$pipe_folder"
+    drop_pipe
     read_samples "$hz" "$load_file" "$@" <&6 5>&- 6<&- 8<&- &
     reader=$!
     exec 6<&-

@@ -250,12 +250,18 @@ def test_where_no_temporary_files_can_be_it_samples_as_well_and_leaves_no_names(
 
 
 @pytest.mark.parametrize("starting", ["mkfifo", "rm"])
-def test_a_term_to_all_of_a_run_that_meets_it_starting_is_no_message(board: BoardUnderTest, starting: str) -> None:
-    board.stub(starting, 'kill -s TERM "$PPID" "$$"\n')
-    board.env["TMPDIR"] = str(board.folder)
+def test_a_term_to_all_of_a_run_that_meets_it_starting_is_no_message_and_leaves_nothing(
+    board: BoardUnderTest, starting: str
+) -> None:
+    places = board.folder / "tmp"
+    places.mkdir()
+    once = f'! mkdir \'{board.folder}/once\' || kill -s TERM "$PPID" "$$"\n'
+    board.stub(starting, once + f'exec {shutil.which(starting)} "$@"\n')
+    board.env["TMPDIR"] = str(places)
     watcher = board.popen("sampler.sh", board.folder, str(os.getpid()), stderr=subprocess.PIPE)
     _, said = watcher.communicate(timeout=30)
     assert (watcher.returncode, said) == (143, b"")
+    assert not list(places.iterdir())
 
 
 def test_it_ends_when_the_program_is_gone(board: BoardUnderTest) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -141,14 +142,18 @@ def test_where_no_pipe_can_be_made_it_watches_as_well(board: BoardUnderTest, roo
 
 
 @pytest.mark.parametrize("starting", ["mkfifo", "rm"])
-def test_a_term_to_all_of_a_run_that_meets_it_starting_is_no_message(
+def test_a_term_to_all_of_a_run_that_meets_it_starting_is_no_message_and_leaves_nothing(
     board: BoardUnderTest, root: Path, starting: str
 ) -> None:
-    board.stub(starting, 'kill -s TERM "$PPID" "$$"\n')
-    board.env["TMPDIR"] = str(board.folder)
+    places = board.folder / "tmp"
+    places.mkdir()
+    once = f'! mkdir \'{board.folder}/once\' || kill -s TERM "$PPID" "$$"\n'
+    board.stub(starting, once + f'exec {shutil.which(starting)} "$@"\n')
+    board.env["TMPDIR"] = str(places)
     watcher = board.popen("tripwire.sh", str(os.getpid()), str(WIRE), stderr=subprocess.PIPE)
     _, said = watcher.communicate(timeout=30)
     assert (watcher.returncode, said) == (143, b"")
+    assert not list(places.iterdir())
 
 
 def test_what_was_seen_is_told_before_the_run_is_killed(board: BoardUnderTest, root: Path) -> None:
