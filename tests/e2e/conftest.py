@@ -65,14 +65,18 @@ def board_folder() -> Iterator[Path]:
 # --- virtual boards without a home ----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("boards")
+def folder_of_boards(folder: Path) -> Iterator[Path]:
+    """The folder for as long as it is needed; then its boards are down, and nothing of them is left on the machine."""
     yield folder
     done = virtual("down", "--all", "--state", folder)
     assert done.returncode == 0, done.stderr
     assert str(folder) not in Path("/proc/mounts").read_text()
     assert not [line for line in command_lines() if f"virtual.board {folder}" in line]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    yield from folder_of_boards(tmp_path_factory.mktemp("boards"))
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +109,15 @@ def new_board(state: Path) -> Iterator[Callable[..., Board]]:
     yield make
     for name in names:
         virtual("down", name, "--state", state)
+
+
+@pytest.fixture
+def own_state(tmp_path: Path) -> Iterator[Path]:
+    """A folder for boards of a test's own."""
+    yield from folder_of_boards(tmp_path)
+
+
+@pytest.fixture
+def own_board(own_state: Path) -> Board:
+    """A board of a test's own, to which anything may happen."""
+    return switch_on(own_state, "board")

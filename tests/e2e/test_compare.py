@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.home import Home
-from tests.unit.test_runs import BANNER, END, FACTS, SPEC, START, TABLE
+from tests.unit.collected import BANNER, END, FACTS, SPEC, START, TABLE
 
 SPEEDS = (20.0, 20.1, 19.9)
 

@@ -10,7 +10,7 @@ import pytest
 from analysis.cells import cells
 from analysis.outcome import End, Logs, Outcome, judge
 from analysis.runs import Run, read_runs
-from tests.unit.test_runs import BANNER, TABLE, evidence
+from tests.unit.collected import BANNER, TABLE, evidence
 
 BY_HAND: dict[str, Any] = {"start": None, "end": None, "before": None, "after": None, "telemetry": None, "dmesg": None}
 

@@ -13,7 +13,7 @@ from analysis.evidence import RunFiles
 from analysis.runs import read_runs
 from fleet.session import Session
 from tests.unit.architectures import PROJECT
-from tests.unit.test_runs import BANNER, TABLE, evidence
+from tests.unit.collected import BANNER, TABLE, evidence
 from verbs.evidence import known_models, read_through_store, store_of
 from verbs.results import summaries
 

@@ -15,7 +15,7 @@ from analysis.roofline import bytes_per_token
 from fleet.config.catalogue import Model
 from fleet.session import Session
 from tests.unit.architectures import PROJECT
-from tests.unit.test_runs import BANNER, TABLE, evidence
+from tests.unit.collected import BANNER, TABLE, evidence
 from verbs.fit import numbers_of
 from verbs.refit import DEPTH, Refit, refit
 

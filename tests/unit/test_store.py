@@ -23,7 +23,7 @@ from analysis.predictions import KnownModel
 from analysis.runs import read_runs
 from analysis.store import Taken, load_runs, save_derived, take_in
 from tests.unit.architectures import KNOWN, PROJECT, PUBLISHED
-from tests.unit.test_runs import evidence
+from tests.unit.collected import evidence
 
 MODELS = {"qwen3-0.6b": KnownModel("Qwen3-0.6B", KNOWN["Qwen3-0.6B"])}
 

@@ -19,8 +19,8 @@ from analysis.runs import Run, Workload
 from analysis.writers import bench
 from analysis.writers.csv import write_summary as write_csv
 from analysis.writers.xlsx import write_summary as write_xlsx
-from tests.unit.test_runs import SPEC, evidence
-from tests.unit.test_writers import GOOD as TEXT
+from tests.unit.collected import SPEC, evidence
+from tests.unit.ended import GOOD as TEXT
 
 LOGS = Path(__file__).parents[1] / "logs"
 LOG = (LOGS / "vision_1.2.3_image_turn.log").read_bytes()  # 3 cores, 448 pixels, 196 image tokens, 221 in the prefill
