@@ -218,7 +218,8 @@ class Board:
 
     def _state(self) -> dict[str, Any]:
         if self.boot is not None:
-            return {"power": "on", "boot_id": self.boot.boot_id, "frozen": self.boot.frozen}
+            power = "going down" if self.going_down else "on"
+            return {"power": power, "boot_id": self.boot.boot_id, "frozen": self.boot.frozen}
         return {"power": "off" if self._return is None else "returning", "boot_id": None, "frozen": False}
 
     def _look(self) -> dict[str, Any]:

@@ -203,7 +203,7 @@ def test_random_faults_leave_no_process_no_mount_and_no_open_file_behind(own_sta
         end(client)
     for name in ("freeze", "unreachable", "slow", "cut", "corrupt", "disk_full"):
         tell(own_state, "board", {"verb": "fault", "fault": name, "wish": {"off": True}})
-    until(lambda: tell(own_state, "board", {"verb": "look"})["power"] != "returning", "it comes back")
+    until(lambda: tell(own_state, "board", {"verb": "look"})["power"] in ("on", "off"), "it comes back")
     tell(own_state, "board", {"verb": "power", "to": "off"})
     tell(own_state, "board", {"verb": "power", "to": "on"})
     board.say("true")
