@@ -135,6 +135,15 @@ class BoardUnderTest:
         path.chmod(0o755)
         return path
 
+    def term_at_first(self, name: str) -> Path:
+        """The first time that this program is started, it and who starts it get a TERM; returns an empty TMPDIR."""
+        places = self.folder / "tmp"
+        places.mkdir()
+        once = f'! mkdir \'{self.folder}/once\' || kill -s TERM "$PPID" "$$"\n'
+        self.stub(name, once + f'exec {shutil.which(name)} "$@"\n')
+        self.env["TMPDIR"] = str(places)
+        return places
+
     def pipe(self, name: str) -> Pipe:
         pipe = Pipe(self.folder / name)
         self.pipes.append(pipe)

@@ -253,11 +253,7 @@ def test_where_no_temporary_files_can_be_it_samples_as_well_and_leaves_no_names(
 def test_a_term_to_all_of_a_run_that_meets_it_starting_is_no_message_and_leaves_nothing(
     board: BoardUnderTest, starting: str
 ) -> None:
-    places = board.folder / "tmp"
-    places.mkdir()
-    once = f'! mkdir \'{board.folder}/once\' || kill -s TERM "$PPID" "$$"\n'
-    board.stub(starting, once + f'exec {shutil.which(starting)} "$@"\n')
-    board.env["TMPDIR"] = str(places)
+    places = board.term_at_first(starting)
     watcher = board.popen("sampler.sh", board.folder, str(os.getpid()), stderr=subprocess.PIPE)
     _, said = watcher.communicate(timeout=30)
     assert (watcher.returncode, said) == (143, b"")

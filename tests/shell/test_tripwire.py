@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -145,11 +144,7 @@ def test_where_no_pipe_can_be_made_it_watches_as_well(board: BoardUnderTest, roo
 def test_a_term_to_all_of_a_run_that_meets_it_starting_is_no_message_and_leaves_nothing(
     board: BoardUnderTest, root: Path, starting: str
 ) -> None:
-    places = board.folder / "tmp"
-    places.mkdir()
-    once = f'! mkdir \'{board.folder}/once\' || kill -s TERM "$PPID" "$$"\n'
-    board.stub(starting, once + f'exec {shutil.which(starting)} "$@"\n')
-    board.env["TMPDIR"] = str(places)
+    places = board.term_at_first(starting)
     watcher = board.popen("tripwire.sh", str(os.getpid()), str(WIRE), stderr=subprocess.PIPE)
     _, said = watcher.communicate(timeout=30)
     assert (watcher.returncode, said) == (143, b"")
