@@ -80,9 +80,10 @@ class RunOnMachine:
     def nothing_is_left(self) -> None:
         unit = self.file("start.json")["unit"]
         self.until(f"[ -z \"$(systemctl list-units --all --plain --no-legend '{unit}')\" ]")
+        # Locks are asked as the scripts ask: by a shared lock, which meets no other who only asks (see `watched`).
         left = (
             f"grep -lsF 'RKFLEET_RUN=[{self.dir}]' /proc/[0-9]*/environ; ls -A '{self.dir}' | grep '^[.]'; "
-            f"flock -x -n 4 4<'{self.dir}/lock' || echo lock; flock -x -n 4 4<{BOARD_LOCK} || echo board"
+            f"flock -s -n 4 4<'{self.dir}/lock' || echo lock; flock -s -n 4 4<{BOARD_LOCK} || echo board"
         )
         assert self.machine.text(["sh", "-c", f"{left}; :"]) == ""
 
