@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +16,36 @@ from tests.chaos import processes
 from tests.chaos.referee import Driver, Span
 from tests.chaos.scenario import CONNECT_S, OVERDUE_S, Action, Moment, Scenario
 from tests.chaos.world import Later, Refused, World
+from tests.driver import with_patience
 from virtual.control import NotOn
 
 STEP_S = 0.02
 LOOK_S = 0.06  # between two looks at what the boards have come to
-DRIVER_S = 100.0  # for a campaign of these with the patience of ``driver.py``, on a busy machine
+DRIVER_S = 100.0  # for a campaign of these with PATIENCE, on a busy machine
 MARK = "RKFLEET_CHAOS"
-DRIVER = Path(__file__).with_name("driver.py")
+PATIENCE = {
+    "CONNECT_S": 5.0,
+    "OPEN_S": 5.0,
+    "DEAD_PEER_S": 6.0,
+    "COMMAND_S": 12.0,
+    "FACTS_S": 12.0,
+    "PREPARE_S": 20.0,
+    "HASH_S": 20.0,
+    "PUSH_S": 30.0,
+    "START_S": 12.0,
+    "CANCEL_S": 25.0,
+    "SILENCE_S": 8.0,
+    "LIMIT_GRACE_S": 20.0,
+    "PULL_S": 30.0,
+    "AWAY_S": 5.0,
+    "DROPS": 5,
+    "RELEASE_S": 5.0,
+    "RECOVER_WAIT_S": 4.0,
+    "RECOVER_PAUSE_S": 0.3,
+    "RECOVER_ASK_S": 6.0,
+    "POWER_OFF_S": 0.3,
+    "POWER_LIMIT_S": 15.0,
+}
 
 
 @dataclass
@@ -102,7 +124,7 @@ class Stage:
         environment = {**os.environ, "HOME": str(folder / "user"), "COLUMNS": "200", "NO_COLOR": "1", MARK: self.mark}
         with output.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, str(DRIVER), *words],
+                with_patience(PATIENCE, *words),
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

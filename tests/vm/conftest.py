@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.driver import with_patience
 from tests.e2e.home import Home
 from tests.vm import image
 from tests.vm.demo import Demo
@@ -49,13 +50,30 @@ def demo(machine: Machine) -> Demo:
 # An emulated machine of 768 MiB is busy and short of memory by a board's measure: every gate would be closed for ever.
 GATES = "gates: {load_cores: 64, free_mib: 0, swap_pages: 1000000, tolerance_k: 100}\n"
 
+# Beside other tests a login to it may take longer than any board's. What tells a silent board from a busy one stays.
+PATIENCE = {
+    "CONNECT_S": 25.0,
+    "OPEN_S": 25.0,
+    "COMMAND_S": 90.0,
+    "FACTS_S": 90.0,
+    "START_S": 90.0,
+    "RECOVER_ASK_S": 40.0,
+}
+
+
+class PatientHome(Home):
+    """A home whose driver waits longer for what a machine has to say."""
+
+    def argv(self, *words: str) -> list[str]:
+        return with_patience(PATIENCE, *words)
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A folder with an inventory and the suite `vm`; unlike that of tests/e2e it has no virtual boards to end."""
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "vm.yaml").write_text(GATES, encoding="utf-8")
-    return Home(tmp_path)
+    return PatientHome(tmp_path)
 
 
 def idle(machine: Machine) -> bool:
