@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import select
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -99,15 +97,3 @@ def switch_on(state: Path, name: str, **config: object) -> Board:
     done = virtual("up", name, "--state", state, "--config", json.dumps({"time_scale": 100, **config}))
     assert done.returncode == 0, done.stderr
     return Board(state, json.loads(done.stdout))
-
-
-def wait_for_end(pid: int) -> bool:
-    """Did that process end within the limit?"""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([pidfd], [], [], LIMIT_S)[0])
-    finally:
-        os.close(pidfd)

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.board_kit import ASK, LIMIT_S, ROOT, Board, virtual, wait_for_end
+from tests.e2e.board_kit import ASK, LIMIT_S, ROOT, Board, virtual
+from tests.processes import wait_for_end
 from virtual.isolation import BOARD_ID
 
 # --- the SSH server -------------------------------------------------------------------------------------------------

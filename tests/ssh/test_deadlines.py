@@ -21,6 +21,7 @@ from fleet.ssh.connection import Board
 from fleet.ssh.endpoint import Endpoint
 from fleet.ssh.host_keys import HostKeys
 from fleet.ssh.tcp import connect_tcp
+from tests.processes import is_alive, wait_for_end
 from tests.ssh.proxy import port_without_power, proxy_to
 from tests.ssh.sshd import Sshd
 
@@ -32,14 +33,6 @@ def ends_within(seconds: float) -> Iterator[None]:
     began_s = time.monotonic()
     yield
     assert time.monotonic() - began_s < seconds
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (ProcessLookupError, FileNotFoundError):
-        return False
 
 
 def first_number(data: bytes) -> int:
@@ -177,8 +170,8 @@ def test_a_process_in_its_own_session_outlives_the_command(board: Board, soon: D
 
 def test_what_a_command_leaves_in_its_own_group_ends_with_it(board: Board, soon: Deadline) -> None:
     with ends_within(10):
-        done = board.run(["sh", "-c", "sleep 60 & echo $!"], deadline=soon)
-    assert not is_alive(first_number(done.stdout))
+        done = board.run(["sh", "-c", "sleep 100000 & echo $!"], deadline=soon)
+    assert wait_for_end(first_number(done.stdout))
 
 
 def test_a_commands_own_124_is_an_exit_code_and_not_a_timeout(board: Board, soon: Deadline) -> None:

@@ -16,6 +16,7 @@ import pytest
 from invoke.exceptions import CommandTimedOut, UnexpectedExit
 
 from fleet.deadline import Deadline
+from tests.processes import is_alive
 from tests.ssh import sshd
 from tests.ssh.sshd import Sshd
 
@@ -47,13 +48,6 @@ def in_a_process(server: Sshd, script: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", begin + script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 def test_plain_fabric_takes_any_host_key(server: Sshd) -> None:

@@ -289,7 +289,7 @@ def test_a_program_that_eats_the_memory_dies_of_it_alone(board: Machine) -> None
     after = RunOnMachine(board, "after-eater")
     after.start("true")
     assert after.end()["result"] == "success"
-    assert after.text("dmesg.log") == ""
+    assert "out of memory" not in after.text("dmesg.log")
 
 
 def test_a_program_that_goes_on_without_its_killed_process_is_out_of_memory_all_the_same(board: Machine) -> None:
@@ -332,9 +332,9 @@ def test_systemd_stops_a_run_whose_guard_is_dead(board: Machine) -> None:
     )
     for stopped in (False, True):
         run = RunOnMachine(board, f"backstop-{stopped}", job="/opt/rk-short/job.sh")
-        start = run.start(*FOREVER, limit="1.5")
-        # Both are killed: the guard does not act, and systemd has to.
-        board.run(["pkill", "-KILL", "-f", f"_guard {run.dir}"])
+        # Its own program kills the guard: from outside it could be too late. A bracket keeps the pattern from itself.
+        killer = f"until pkill -KILL -f '[_]guard {run.dir}'; do :; done; exec sleep 100000"
+        start = run.start("sh", "-c", killer, limit="1.5")
         if stopped:
             board.run(["kill", "-s", "STOP", str(start["pid"])])
         end = run.end()
@@ -345,6 +345,7 @@ def test_systemd_stops_a_run_whose_guard_is_dead(board: Machine) -> None:
 def test_a_killed_wrapper_leaves_an_end_record_and_no_moment_in_which_the_run_looks_lost(board: Machine) -> None:
     run = RunOnMachine(board, "killed")
     with watched_after_start(run, "sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done") as seen:
+        run.until(f"grep -q up {run.dir}/stdout.log")
         board.run(["kill", "-s", "KILL", str(run.file("start.json")["pid"])])
         end = run.end()
     assert (end["result"], end["signal"], end["exit_code"]) == ("signal", 9, None)
