@@ -74,7 +74,7 @@ def test_the_time_limit_kills_grandchildren_in_groups_of_their_own(board: BoardU
     inner = f"timeout 1000 sh -c 'sleep 1000; : {token}' & sh -c 'sh -c \"sleep 1000; : {token}\"; :' & wait"
     end = board.ran("sh", "-c", inner, limit="0.5")
     assert (end["result"], end["exit_code"]) == ("timeout", 124)
-    assert 0.5 <= end["duration_s"] < 4
+    assert 0.5 <= end["duration_s"] < 5.5, "TERM was enough"
     assert processes_with(token) == []
 
 
