@@ -70,6 +70,7 @@ def test_modules_are_compiled_once_and_not_by_every_verb(tmp_path: Path, wanted:
 def test_ctrl_c_and_term_are_exit_codes_and_ctrl_c_after_the_result_changes_nothing(name, moment, code):
     script = (
         "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # or whoever tests in the background ignores it
         "from invoke import Context, Exit\n"
         "from verbs.kit import leave, verb\n"
         "def interrupt(when):\n"
