@@ -99,7 +99,7 @@ def test_every_board_is_pinned_as_far_as_it_goes(home: Home) -> None:
         {
             "plain": virtual(traits=["no_userspace", "no_dmc"]),
             "five": virtual(traits=["lpddr5"]),
-            "hot": virtual(traits=["capped"]),
+            "hot": virtual(time_scale=2, traits=["capped"]),  # seconds, as a sample a second needs them
         }
     )
     home.invoke("bench", *ONE, "--force", code=1)  # no DMC node is a failed check

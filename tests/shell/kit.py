@@ -14,11 +14,14 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.processes import wait_for_end
 
 SCRIPTS = Path(__file__).parents[2] / "board_scripts"
 SHELLS = ("dash", "busybox", "bash")
@@ -65,6 +68,38 @@ def processes_with(token: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def kill_at_once(token: str, spare: Collection[int] = ()) -> None:
+    """Kill every process with ``token`` as a power cut does: none sees another die, and on return all are dead.
+
+    They stand still before the first is killed. Who runs at a look may have had a child since, so it is looked until
+    none runs. One that waits in vfork for a child that stands still (state D) can not stop, and does nothing either.
+    """
+    told: set[int] = set()
+    deadline = time.monotonic() + DEADLINE_S
+    while moving := [
+        pid for pid in processes_with(token) if pid not in spare and (pid not in told or _state(pid) in "RS")
+    ]:
+        assert time.monotonic() < deadline, moving
+        for pid in moving:
+            told.add(pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+    victims = [pid for pid in processes_with(token) if pid not in spare]
+    for pid in victims:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for pid in victims:
+        assert wait_for_end(pid)
+
+
+def _state(pid: int) -> str:
+    """One of the letters of proc(5): R and S run or wait, T stands still, X is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
+        return "X"
 
 
 class Pipe:

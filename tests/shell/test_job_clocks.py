@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.shell.clock_tree import DMC, Tree, board_files, idle, policy, trans_stat
-from tests.shell.kit import DEADLINE_S, BoardUnderTest, processes_with
+from tests.shell.kit import DEADLINE_S, BoardUnderTest, kill_at_once, processes_with
 
 
 @pytest.fixture
@@ -61,14 +61,6 @@ def keepers(tree: Tree) -> list[int]:
             if words[0].endswith(b"flock") and b"restore" in words:
                 found.append(pid)
     return found
-
-
-def kill_all(tree: Tree, spare: Callable[[int], bool]) -> None:
-    victims = [pid for pid in processes_with(str(tree.board.folder)) if not spare(pid)]
-    for number in (signal.SIGSTOP, signal.SIGKILL):  # nobody sees another die
-        for pid in victims:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
 
 
 def start_json(folder: Path) -> dict[str, Any]:
@@ -150,7 +142,7 @@ def test_killed_wrapper_and_guard_leave_them_to_the_keeper_once_the_program_is_g
     folder = going(tree)
     program = [pid for pid in processes_with(f"RKFLEET_RUN=[{folder}]") if b"sleep" in _cmdline(pid)]
     spared = [*program, *keepers(tree)]
-    kill_all(tree, lambda pid: pid in spared)
+    kill_at_once(str(tree.board.folder), spared)
     assert tree.board.state()["now"]["run_alive"] is True
     assert is_pinned(tree), "the run lives"
     for pid in program:
@@ -164,7 +156,7 @@ def test_when_all_of_a_run_is_killed_its_keeper_lives_and_puts_them_back(tree: T
     (keeper,) = keepers(tree)
     assert b"RKFLEET_RUN" not in Path(f"/proc/{keeper}/environ").read_bytes()
     assert not any(fd.readlink().name == "board.lock" for fd in Path(f"/proc/{keeper}/fd").iterdir())
-    kill_all(tree, lambda pid: pid == keeper)
+    kill_at_once(str(tree.board.folder), {keeper})
     eventually(lambda: not is_pinned(tree))
     eventually(lambda: not processes_with(str(tree.board.folder)))
 
@@ -172,7 +164,7 @@ def test_when_all_of_a_run_is_killed_its_keeper_lives_and_puts_them_back(tree: T
 @pytest.mark.parametrize("who", ["state", "list", "start", "tidy and start"])
 def test_when_even_the_keeper_is_killed_the_next_one_puts_them_back(tree: Tree, who: str) -> None:
     going(tree)
-    kill_all(tree, lambda pid: False)
+    kill_at_once(str(tree.board.folder))
     assert is_pinned(tree)
     if who == "state":
         tree.board.state()
@@ -240,7 +232,7 @@ def test_a_profile_that_there_is_not_starts_nothing(tree: Tree) -> None:
 def test_a_service_that_was_killed_has_them_put_back_by_its_last_command(tree: Tree) -> None:
     """As systemd does it: everything of the service is dead, then ExecStopPost."""
     folder = going(tree)
-    kill_all(tree, lambda pid: False)
+    kill_at_once(str(tree.board.folder))
     start = start_json(folder) | {"way": "systemd", "unit": "u.service", "invocation_id": "abc"}
     (folder / "start.json").write_text(json.dumps(start, separators=(",", ":")) + "\n")
     environment = {"INVOCATION_ID": "abc", "SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL"}
@@ -260,7 +252,7 @@ def test_the_next_run_pins_anew_and_the_keeper_of_the_last_one_leaves_it_alone(t
     first = going(tree)
     (keeper,) = keepers(tree)
     os.kill(keeper, signal.SIGSTOP)
-    kill_all(tree, lambda pid: pid == keeper)
+    kill_at_once(str(tree.board.folder), {keeper})
     gate, up = tree.board.pipe("gate"), tree.board.pipe("up2")
     second = start(tree, "sh", "-c", f"echo up >'{up.path}'; read _ <'{gate.path}'", run="r2")
     up.read_line()

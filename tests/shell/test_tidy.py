@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.shell.kit import BoardUnderTest, processes_with
+from tests.shell.kit import BoardUnderTest, kill_at_once
 
 NO_PROCESS = 2**22 + 1  # beyond the largest that the kernel gives
 
@@ -23,11 +21,7 @@ def killed_in_mid_run(board: BoardUnderTest, run: str = "r1") -> Path:
     up = board.pipe(f"up-{run}")
     folder = board.started("sh", "-c", f"echo up >'{up.path}'; exec sleep 1000", run=run)
     up.read_line()
-    victims = processes_with(str(folder))
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in victims:
-            os.kill(pid, number)
-    board.wait_free(folder / "lock")
+    kill_at_once(str(folder))
     return folder
 
 
