@@ -12,6 +12,7 @@ CONNECT_PAUSE_S = 0.3  # before the second try; doubled for the third, plus up t
 DEAD_PEER_S = 20.0  # TCP gives up on a board that was powered off; longer than a Wi-Fi hand-over
 MAX_CHANNELS = 8  # at once on one connection; OpenSSH's MaxSessions is 10
 ROOM_PAUSE_S = 0.05  # until sshd is asked again for a channel: it counts one that ended a moment longer than we do
+ROOM_ANSWER_S = 1.0  # less is not worth asking once more: a board that refused would be told as one that is silent
 KILL_AFTER_S = 2  # between TERM and KILL on the board, whole seconds: busybox knows no others
 GRACE_S = 4.0  # after a deadline, for the board's word: 1 for whole seconds, 2 for KILL_AFTER_S, 1 for the way
 MAX_BYTES = 2**20  # kept of each output stream of a command; the rest is read and dropped

@@ -7,6 +7,9 @@ process group of its own, kills what is left of the group when the command ends,
 in /proc whether the group is really gone (a process that waits in the NPU driver does not die of KILL)
 before it says ``dead``. What must outlive the command has to start its own session (``setsid``).
 
+It ends after its input does: sshd takes a packet for a channel that is gone as an attack and ends the connection,
+with all that others do on it, so our end of input must not come later than the end of the command.
+
 The login shell has to understand quoted words and ``exec``, no more.
 """
 
@@ -25,7 +28,7 @@ if command -v timeout >/dev/null 2>&1; then set -- timeout -k {defaults.KILL_AFT
 exec 3<&0
 "$@" <&3 3<&- &
 pid=$!
-exec 3<&- </dev/null
+exec </dev/null
 trap 'kill "$pid" 2>/dev/null' HUP INT TERM
 wait "$pid"; rc=$?
 while kill -0 "$pid" 2>/dev/null; do wait "$pid"; rc=$?; done
@@ -47,6 +50,7 @@ case $rc in 124 | 137 | 143)
     done
     printf '%s %s\\n' "$mark" "$word" >&2 ;;
 esac
+read -r line <&3 2>/dev/null && cat <&3 >/dev/null 2>&1
 exit "$rc"
 """
 

@@ -108,9 +108,9 @@ class Links:
             try:
                 return self._ask(link, until)
             except ChannelException as error:  # alive, and it has an opinion
-                if error.code not in _NO_ROOM or until.expired:
+                if error.code not in _NO_ROOM or until.left_s < defaults.ROOM_PAUSE_S + defaults.ROOM_ANSWER_S:
                     raise self._told(error, link.connection) from error
-                _pause(min(defaults.ROOM_PAUSE_S, until.left_s))
+                _pause(defaults.ROOM_PAUSE_S)
 
     def _ask(self, link: Link, until: Deadline) -> Channel:
         transport = link.connection.transport

@@ -84,7 +84,7 @@ def test_the_line_needs_no_more_of_a_login_shell_than_quoted_words(shell: str) -
         pytest.skip(f"no {shell} here")
     line = guarded(["printf", "%s", "it's\n$HOME\\"], mark=b"M", limit_s=9).decode()
     before = [shell, "sh"] if shell.endswith("busybox") else [shell]
-    assert subprocess.check_output([*before, "-c", line], timeout=20) == b"M\nit's\n$HOME\\"
+    assert subprocess.check_output([*before, "-c", line], stdin=subprocess.DEVNULL, timeout=20) == b"M\nit's\n$HOME\\"
 
 
 def test_exit_codes_come_back_and_signals_are_128_and_their_number(board: Board, soon: Deadline) -> None:

@@ -6,11 +6,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import paramiko
 import pytest
+from paramiko.common import cMSG_CHANNEL_EOF
 
 from fleet import defaults
 from fleet.deadline import Deadline
@@ -141,7 +144,7 @@ def test_an_agent_that_does_not_answer_does_not_hold_us_up(
         monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "silent"))
         with pytest.raises(AuthenticationFailed, match="the agent does not answer"):
             Board(Endpoint("b", "127.0.0.1", server.port, server.user), server.known()).run(
-                ["true"], deadline=Deadline.after(2)
+                ["true"], deadline=Deadline.after(5)
             )
 
 
@@ -312,10 +315,28 @@ def test_many_threads_share_one_board(wire: FaultProxy, wired: Board) -> None:
     assert wire.connections == 1
 
 
+@pytest.mark.parametrize("stdin", [b"", b"nobody reads this" * 99], ids=["no input", "input that nobody reads"])
+def test_an_end_of_input_that_leaves_us_late_does_not_end_the_connection(
+    wire: FaultProxy, wired: Board, monkeypatch: pytest.MonkeyPatch, soon: Deadline, stdin: bytes
+) -> None:
+    """As from a thread that was kept waiting: sshd ends a connection on which it gets a packet for a dead channel."""
+    send = paramiko.Transport._send_user_message
+
+    def late(transport: paramiko.Transport, message: paramiko.Message) -> None:
+        if message.asbytes()[:1] == cMSG_CHANNEL_EOF:
+            time.sleep(0.3)
+        send(transport, message)
+
+    monkeypatch.setattr(paramiko.Transport, "_send_user_message", late)
+    for _ in range(3):
+        assert wired.run(["echo", "done"], stdin=stdin, deadline=soon).stdout == b"done\n"
+    assert wire.connections == 1
+
+
 def test_a_board_with_no_room_for_a_channel_is_asked_again(tmp_path: Path, key_folder: Path, soon: Deadline) -> None:
     with (
         sshd.running(tmp_path, keys=key_folder, extra="MaxSessions 1\n") as server,
-        Board(server.endpoint(), server.known(), open_s=3) as board,
+        Board(server.endpoint(), server.known()) as board,
         ThreadPoolExecutor(4) as pool,
     ):
         done = pool.map(lambda _: board.run(["sleep", "0.2"], deadline=soon).exit_code, range(4))
@@ -323,7 +344,7 @@ def test_a_board_with_no_room_for_a_channel_is_asked_again(tmp_path: Path, key_f
         output = board.stream(["sh", "-c", "echo on; sleep 30"], idle_s=30, deadline=soon)
         next(output)
         with pytest.raises(Unreachable, match="refuses another channel"):
-            board.run(["true"], deadline=Deadline.after(1))
+            board.run(["true"], deadline=Deadline.after(2))
         output.close()  # type: ignore[attr-defined]
 
 
@@ -349,10 +370,10 @@ def test_nothing_is_printed_about_what_is_raised(server: Sshd) -> None:
 
 
 def test_one_late_call_does_not_end_the_others_on_the_connection(wired: Board, wire: FaultProxy) -> None:
-    output = wired.stream(["sh", "-c", "echo on; sleep 3; echo still"], idle_s=20, deadline=Deadline.after(20))
+    output = wired.stream(["sh", "-c", "echo on; sleep 6; echo still"], idle_s=20, deadline=Deadline.after(20))
     assert next(output) == b"on\n"
     with pytest.raises(Exception, match="killed at its deadline"):
-        wired.run(["sleep", "20"], deadline=Deadline.after(1))
+        wired.run(["sleep", "20"], deadline=Deadline.after(3))
     assert b"".join(output) == b"still\n"
     assert wire.connections == 1
 
@@ -360,7 +381,7 @@ def test_one_late_call_does_not_end_the_others_on_the_connection(wired: Board, w
 def test_a_connection_that_was_given_up_ends_when_its_last_call_ends(wired: Board, wire: FaultProxy) -> None:
     output = wired.stream(["sh", "-c", "echo on; sleep 6; echo still"], idle_s=20, deadline=Deadline.after(20))
     assert next(output) == b"on\n"
-    silent = "exec 3>&1; started=$(setsid -f sh -c 'exec sleep 6 >&3')"  # holds the output, so nothing is heard
+    silent = "exec 3>&1; started=$(setsid -f sh -c 'exec sleep 60 >&3')"  # holds the output, so nothing is heard
     with pytest.raises(DeadlinePassed, match="ended with 0, but what it left behind holds its output open"):
         wired.run(["sh", "-c", silent], deadline=Deadline.after(1))
     assert wired.run(["echo", "new"], deadline=Deadline.after(10)).stdout == b"new\n"
