@@ -32,7 +32,7 @@ from virtual.truth import Truth
 from virtual.whole import write_whole
 
 DROPPED_S = 0.3
-TERM_S = 0.5  # what an orderly shutdown leaves its processes
+TERM_S = 5.0  # what an orderly shutdown leaves its processes
 CYCLE_S = 1.5  # off, when `power cycle` is asked for and the config does not say how long
 EXIT_CAN_NOT_ISOLATE = 3
 

@@ -29,7 +29,7 @@ from virtual.small_disk import AS_ANYBODY, PRIVATE_NAMESPACE
 from virtual.truth import events
 from virtual.whole import write_whole
 
-START_S = 20.0
+START_S = 60.0
 STOP_S = 8.0
 SHOWN = ("name", "address", "port", "user", "identity", "host_key", "pid")
 

@@ -25,7 +25,7 @@ from tests.chaos.world import World
 
 QUIET_S = 60.0  # for what a dead driver left: its runs end by themselves
 QUIET_STEP_S = 0.1
-GONE_S = 5.0  # for the last processes of a command whose driver has ended
+GONE_S = 30.0  # for the last processes of a command whose driver has ended
 WORLDS: dict[str, Callable[[Path], World]] = {"virtual": VirtualWorld, "sshd": SshdWorld}
 
 

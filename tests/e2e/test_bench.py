@@ -55,7 +55,7 @@ def test_the_numbers_are_those_that_the_board_really_made(home):
 
 
 def test_the_samples_tell_the_memory_that_the_board_really_gave_and_that_it_was_throttled(home):
-    scale = 5  # seconds, as a sample a second needs them
+    scale = 2  # seconds, as a sample a second needs them
     home.inventory({"a": virtual(time_scale=scale), "hot": virtual(time_scale=scale, traits=["capped"])})
     done = home.invoke("bench", "--cores", "3", "--repeats", "1", "--format", "json", code=1)
     cell, hot = json.loads(done.stdout)
@@ -108,7 +108,8 @@ def test_a_board_that_is_down_keeps_its_rows_and_stops_nobody(home):
 )
 def test_a_run_that_can_not_succeed_says_why(home, fault, outcome, says):
     home.inventory({"a": virtual(fault)})
-    words = ("--cores", "1", "--repeats", "1", "--limit", "3", "--format", "json", "--force")
+    limit = "3" if outcome == "timeout" else "60"
+    words = ("--cores", "1", "--repeats", "1", "--limit", limit, "--format", "json", "--force")
     done = home.invoke("bench", *words, code=1)
     cell = json.loads(done.stdout)[0]
     assert (cell["outcome"], cell["n"]) == (outcome, 0)

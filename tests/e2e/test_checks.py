@@ -51,7 +51,7 @@ DONE: dict[str, tuple[str, str, set[str]]] = {
     "tools": ("mount --bind /dev/null /usr/bin/stdbuf", "umount /usr/bin/stdbuf", set()),
     "clocks": (f"cp {GOVERNORS} /tmp/governors; echo ondemand >{GOVERNORS}", f"cp /tmp/governors {GOVERNORS}", set()),
     "dram-clock": (f"mv {DMC} {AWAY_DMC}", f"mv {AWAY_DMC} {DMC}", set()),
-    "background-load": (BUSY * 3, "kill $(cat /tmp/busy); rm /tmp/busy", set()),
+    "background-load": (BUSY * 6, "kill $(cat /tmp/busy); rm /tmp/busy", set()),
     "npu-users": (ON_NPU, "kill $(cat /tmp/user); rm /tmp/user", set()),
     "wall-clock": (
         "printf '#!/bin/sh\\necho 1500000000\\n' >/usr/local/bin/date; chmod +x /usr/local/bin/date",

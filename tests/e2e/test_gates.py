@@ -31,7 +31,7 @@ def measured(home: Home) -> list[Path]:
 
 
 def test_a_run_on_a_board_that_is_too_hot_waits_until_it_is_not_and_shows_why(home: Home) -> None:
-    home.inventory({"a": virtual(time_scale=40)})
+    home.inventory({"a": virtual(time_scale=10)})  # a faster one is cool again before anybody looks
     suite(home, {}, repeats=2, workloads=[{"new_tokens": 256}])
     done = home.invoke("bench", "--suite", "gated", "--format", "json")
     assert "waits: " in done.stderr and " K above the set point of " in done.stderr

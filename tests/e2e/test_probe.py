@@ -12,7 +12,7 @@ WORDS = ("bench", "--model", "qwen3-1.7b", "--cores", "3", "--repeats", "1", "--
 
 def with_available(mib: int) -> dict[str, Any]:
     """A board of 4 GiB that has about so much of it available: the model takes 2.3 GiB of it."""
-    return virtual(ram_gib=4, memory_taken_mib=3688 - mib, time_scale=20)
+    return virtual(ram_gib=4, memory_taken_mib=3688 - mib, time_scale=5)
 
 
 def test_a_borderline_run_is_left_out_until_a_probe_is_asked_for_and_then_guarded(home):
@@ -43,7 +43,7 @@ def test_a_borderline_run_is_left_out_until_a_probe_is_asked_for_and_then_guarde
 
 
 def test_a_model_that_really_does_not_fit_ends_as_on_a_board_whose_memory_runs_out(home):
-    home.inventory({"a": virtual(ram_gib=2, time_scale=5)})
+    home.inventory({"a": virtual(ram_gib=2, time_scale=2)})
     home.catalogue_without("qwen3-1.7b", "architecture")  # nobody can say so before
     (cell,) = json.loads(home.invoke(*WORDS, code=1).stdout)
     assert cell["outcome"] == "oom" and "GiB at its highest" in json.dumps(cell["reasons"])

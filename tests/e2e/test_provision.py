@@ -232,9 +232,10 @@ def test_an_interrupted_driver_lets_the_command_end_begins_no_other_and_gives_th
     home: Home, real: Path, end: signal.Signals
 ) -> None:
     wait = f"touch {real}/begun; until [ -e {real}/go ]; do sleep 0.05; done; touch {real}/one"
+    hear = "sleep 1"  # nothing shows that the process at work has heard of the end; it does within milliseconds
     playbook(
         home,
-        {"server.shell": {"commands": [wait]}, "unless": f"test -e {real}/one"},
+        {"server.shell": {"commands": [wait, hear]}, "unless": f"test -e {real}/one"},
         {"files.file": {"path": f"{real}/two"}},
     )
     driver = home.start("provision", "--playbook", "mine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -182,10 +183,10 @@ def test_a_click_shows_a_runs_telemetry_log_and_files(opened: Opened, address: s
     assert f"../collected/{run.campaign}/{run.board}/{run.run}/stdout.log" in links
     for link in links:
         assert (Path(address.removeprefix("file://")).parent / link).is_file()
-    assert f"run={run.campaign}%2F{run.board}%2F{run.run}" in page.url
+    expect(page).to_have_url(re.compile(re.escape(f"run={run.campaign}%2F{run.board}%2F{run.run}")))
     page.keyboard.press("Escape")
     expect(dialog).not_to_be_visible()
-    assert "run=" not in page.url
+    expect(page).not_to_have_url(re.compile("run="))
     assert page.evaluate("document.activeElement === document.querySelector('#runs tbody button')")
 
 
@@ -217,7 +218,7 @@ def test_all_of_it_works_by_keyboard(opened: Opened, address: str) -> None:
     page.keyboard.press("Enter")
     tab_to("at.dataset.key === 'cores' && at.value === '1'")
     page.keyboard.press("Space")
-    assert page.url.endswith("#cores=1")
+    expect(page).to_have_url(re.compile("#cores=1$"))
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
     page.locator("#runs thead button").first.focus()

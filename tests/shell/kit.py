@@ -63,11 +63,25 @@ def processes_with(token: str) -> list[int]:
         if not proc.name.isdigit() or int(proc.name) == os.getpid():
             continue
         try:
-            if token.encode() in (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes():
+            if token.encode() in _words(proc):
                 found.append(int(proc.name))
         except OSError:
             continue
     return found
+
+
+def _words(proc: Path) -> bytes:
+    """What a process is and was started with. One that is in the middle of becoming a program has neither yet."""
+    while not (words := (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes()):
+        (proc / "exe").readlink()  # dead ones and threads of the kernel have none
+        time.sleep(0.001)
+    return words
+
+
+def waits_for(locked: Path) -> bool:
+    """Does somebody wait for the lock on this file?"""
+    inode = f":{locked.stat().st_ino} "
+    return any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
 
 
 def kill_at_once(token: str, spare: Collection[int] = ()) -> None:
@@ -211,6 +225,13 @@ class BoardUnderTest:
     def ran(self, *program: str, run: str = "r1", limit: str = "60") -> dict[str, Any]:
         """Start, wait for the end, return end.json."""
         return self.wait(self.started(*program, run=run, limit=limit))
+
+    def wait_for_guard(self, run: str = "r1") -> None:
+        """The wrapper starts the program first, so one that says that it is up does not say that it is guarded."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not waits_for(self.run_dir(run) / "keeper.lock"):
+            assert time.monotonic() < deadline, "the guard does not wait for the keeper's lock"
+            time.sleep(0.01)
 
     def wait(self, run_dir: Path) -> dict[str, Any]:
         self.wait_free(run_dir / "lock")

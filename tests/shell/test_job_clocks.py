@@ -130,6 +130,7 @@ def test_a_run_as_it_is_reads_everything_and_touches_nothing(tree: Tree) -> None
 
 def test_a_killed_wrapper_leaves_the_clocks_to_the_guard(tree: Tree) -> None:
     folder = going(tree)
+    tree.board.wait_for_guard()
     for pid in keepers(tree):
         os.kill(pid, signal.SIGKILL)
     os.kill(start_json(folder)["pid"], signal.SIGKILL)

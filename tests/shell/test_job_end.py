@@ -19,6 +19,7 @@ def test_a_killed_wrapper_leaves_a_lost_run_and_nothing_alive(board: BoardUnderT
     up = board.pipe("up")
     board.started("sh", "-c", say_up_and_stay(up.path))
     up.read_line()
+    board.wait_for_guard()
     os.kill(board.state()["start"]["pid"], signal.SIGKILL)
     board.wait_free(board.run_dir() / "lock")
     state = board.state()
@@ -33,6 +34,7 @@ def test_killing_the_group_of_the_wrapper_leaves_nothing_alive(board: BoardUnder
     up = board.pipe("up")
     board.started("sh", "-c", say_up_and_stay(up.path))
     up.read_line()
+    board.wait_for_guard()
     os.killpg(board.state()["start"]["pid"], signal.SIGKILL)
     board.wait_free(board.run_dir() / "lock")
     assert board.state()["end"] is None
@@ -53,6 +55,7 @@ def test_a_program_whose_keepers_were_all_killed_still_holds_the_board_until_it_
     up = board.pipe("up")
     board.started("sh", "-c", say_up_and_stay(up.path))
     up.read_line()
+    board.wait_for_guard()
     wrapper = board.state()["start"]["pid"]
     (guard,) = [
         pid
@@ -72,9 +75,9 @@ def test_a_program_whose_keepers_were_all_killed_still_holds_the_board_until_it_
 def test_the_time_limit_kills_grandchildren_in_groups_of_their_own(board: BoardUnderTest) -> None:
     token = f"{board.folder}/grandchild"
     inner = f"timeout 1000 sh -c 'sleep 1000; : {token}' & sh -c 'sh -c \"sleep 1000; : {token}\"; :' & wait"
-    end = board.ran("sh", "-c", inner, limit="0.5")
+    end = board.ran("sh", "-c", inner, limit="2")
     assert (end["result"], end["exit_code"]) == ("timeout", 124)
-    assert 0.5 <= end["duration_s"] < 5.5, "TERM was enough"
+    assert 2 <= end["duration_s"] < 7, "TERM was enough"
     assert processes_with(token) == []
 
 

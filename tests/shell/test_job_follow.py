@@ -187,6 +187,7 @@ def test_followers_of_a_lost_run_come_to_an_end(board: BoardUnderTest) -> None:
     up = board.pipe("up")
     board.started("sh", "-c", f"echo last words; {say_up_and_stay(up.path)}")
     up.read_line()
+    board.wait_for_guard()
     follower = board.popen("job.sh", "follow", board.run_dir(), "0", "0", "--files", stdout=subprocess.PIPE)
     os.kill(board.state()["start"]["pid"], signal.SIGKILL)
     out, _ = follower.communicate(timeout=30)

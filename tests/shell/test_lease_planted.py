@@ -193,6 +193,8 @@ def open_board(request: pytest.FixtureRequest) -> Iterator[BoardUnderTest]:
     top.chmod(0o777)
     board = make_board(top / "b", "dash")
     shutil.copytree(SCRIPTS, top / "scripts")
+    for place in (board.folder, board.stubs, top / "scripts"):
+        place.chmod(0o755)
     yield board
     board.close()
     shutil.rmtree(top)

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 import pwd
+import random
 import select
 import shutil
 import signal
@@ -45,11 +46,12 @@ def public(path: Path) -> HostKey:
 
 
 def free_port() -> int:
-    """A port where nothing listens now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A port where nothing listens now, and which the kernel gives to nobody who connects: those get 32768 and more."""
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass

@@ -213,7 +213,7 @@ def test_the_parameters_are_those_of_the_architecture_to_the_last_one(model: Mod
         assert vision.image_tokens == (vision.resolution // vision.patch // vision.merge) ** 2
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(content=st.binary(max_size=120) | st.text(alphabet="models: {}[]-\n12a.rkllm'", max_size=60))
 def test_any_bytes_are_a_catalogue_or_a_config_error(tmp_path: Path, content: bytes | str) -> None:
     try:

@@ -128,7 +128,7 @@ def with_every_text(value: Any, text: str) -> Any:
     return text if isinstance(value, str) else value
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @drawn(text=st.text(st.characters(), min_size=1) | st.sampled_from(HOSTILE))
 def test_no_text_whatever_can_add_an_element_or_a_script_to_the_page(small: dict[str, Any], text: str) -> None:
     detail = Detail(None, (("stdout.log", text),), (text,))

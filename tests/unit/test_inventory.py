@@ -214,7 +214,7 @@ def test_an_inventory_can_not_be_changed_after_it_was_read() -> None:
     order=st.permutations(["a", "b", "c", "d"]),
     patterns=st.lists(st.sampled_from(["a", "[b-c]", "@lab", "!d", "@fan"])),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=30)
 def test_the_order_of_boards_in_the_file_never_changes_which_are_selected(
     tmp_path: Path, order: list[str], patterns: list[str]
 ) -> None:

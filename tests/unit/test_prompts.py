@@ -119,7 +119,7 @@ def test_an_unknown_prompt_names_the_nearest(tmp_path: Path) -> None:
         load(tmp_path, "short: one?\nlong: two?\n").prompt("shrot")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(content=st.binary(max_size=80) | st.text(alphabet="ab:# \n\r\t1<image>exit", max_size=60))
 def test_any_bytes_are_prompts_of_one_line_or_a_config_error(tmp_path: Path, content: bytes | str) -> None:
     try:

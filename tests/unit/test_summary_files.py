@@ -195,7 +195,7 @@ def test_hostile_text_is_text_in_every_file(tmp_path: Path, text: str) -> None:
     _check_files(tmp_path, text)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.builds(
         str.__add__,

@@ -122,7 +122,7 @@ def test_of_a_log_above_the_limit_whole_lines_at_both_ends_are_read(tmp_path: Pa
     assert files.read("stdout.log", limit_bytes=100) == (tmp_path / "stdout.log").read_bytes()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
 def test_nothing_in_a_runs_folder_makes_reading_raise(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

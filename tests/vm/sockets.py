@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 ESTABLISHED = "01"
@@ -11,13 +12,12 @@ def ports_to(port: int, pid: int) -> set[int]:
     """Our ends of the connections of ``pid``, and of its children, to ``port`` of this machine."""
     inodes = set()
     for one in (pid, *_children(pid)):
-        for fd in Path(f"/proc/{one}/fd").iterdir():
-            try:
-                name = str(fd.readlink())
-            except FileNotFoundError:
-                continue
-            if name.startswith("socket:["):
-                inodes.add(name[8:-1])
+        with contextlib.suppress(OSError):  # of a child that has just ended
+            for fd in Path(f"/proc/{one}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    name = str(fd.readlink())
+                    if name.startswith("socket:["):
+                        inodes.add(name[8:-1])
     found = set()
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         (

@@ -131,6 +131,7 @@ def watched(run: RunOnMachine) -> Iterator[list[Any]]:
         assert looker.stdout is not None
         seen.append(json.loads(looker.stdout.readline()))
         yield seen
+        seen.append(run.ask("state"))
     finally:
         run.machine.run(["touch", f"{run.dir}/../stop"])
         out, _ = looker.communicate(timeout=LIMIT_S)
@@ -333,13 +334,14 @@ def test_systemd_stops_a_run_whose_guard_is_dead(board: Machine) -> None:
     for stopped in (False, True):
         run = RunOnMachine(board, f"backstop-{stopped}", job="/opt/rk-short/job.sh")
         # Its own program kills the guard: from outside it could be too late. A bracket keeps the pattern from itself.
-        killer = f"until pkill -KILL -f '[_]guard {run.dir}'; do :; done; exec sleep 100000"
-        start = run.start("sh", "-c", killer, limit="1.5")
+        killer = f"until pkill -KILL -f '[_]guard {run.dir}'; do :; done; echo up; exec sleep 100000"
+        start = run.start("stdbuf", "-oL", "sh", "-c", killer, limit="10")
+        run.until(f"grep -q up {run.dir}/stdout.log")
         if stopped:
             board.run(["kill", "-s", "STOP", str(start["pid"])])
         end = run.end()
         assert (end["result"], end["exit_code"]) == ("timeout", 124)
-        assert end["duration_s"] > 10
+        assert end["duration_s"] > 20
 
 
 def test_a_killed_wrapper_leaves_an_end_record_and_no_moment_in_which_the_run_looks_lost(board: Machine) -> None:
