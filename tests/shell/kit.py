@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,14 @@ def make_sh(folder: Path, shell: str) -> None:
         pytest.skip(f"{shell} is not installed")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sh").symlink_to(Path(found).resolve())
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Ask until it is so."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def say_up_and_stay(pipe: Path) -> str:
@@ -228,10 +236,7 @@ class BoardUnderTest:
 
     def wait_for_guard(self, run: str = "r1") -> None:
         """The wrapper starts the program first, so one that says that it is up does not say that it is guarded."""
-        deadline = time.monotonic() + DEADLINE_S
-        while not waits_for(self.run_dir(run) / "keeper.lock"):
-            assert time.monotonic() < deadline, "the guard does not wait for the keeper's lock"
-            time.sleep(0.01)
+        eventually(lambda: waits_for(self.run_dir(run) / "keeper.lock"))
 
     def wait(self, run_dir: Path) -> dict[str, Any]:
         self.wait_free(run_dir / "lock")

@@ -7,15 +7,13 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.shell.clock_tree import DMC, Tree, board_files, idle, policy, trans_stat
-from tests.shell.kit import DEADLINE_S, BoardUnderTest, kill_at_once, processes_with
+from tests.shell.kit import BoardUnderTest, eventually, kill_at_once, processes_with
 
 
 @pytest.fixture
@@ -44,13 +42,6 @@ def going(tree: Tree, **words: str) -> Path:
 
 def is_pinned(tree: Tree) -> bool:
     return tree.saved.exists() or tree.text(f"{DMC}/governor") == "userspace"
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def keepers(tree: Tree) -> list[int]:
